@@ -16,6 +16,7 @@ from broker.messages.facts import (
     MediaQuality,
     MediaSpeaker,
     RequestRefused,
+    RosterChanged,
     ScreenRequested,
     SessionEnded,
     SessionSaving,
@@ -33,6 +34,11 @@ from tests.browser.broker_double import (
 )
 from tests.browser.gallery import BY_LINK, ENGAGEMENT, JOIN
 
+TOAST_BELOW = """() => {
+  const [card, toast] = ['.alone', '.toast']
+    .map((name) => document.querySelector(name).getBoundingClientRect());
+  return toast.top > card.bottom;
+}"""
 LINK = "https://video.example.com/join#0123456789abcdef"
 
 
@@ -205,7 +211,6 @@ async def test_who_may_not_end_it_leaves_and_who_may_not_invite_is_not_told_to(
     await double.tell(snapshot(0, [person(0)]))
     await expect(adds).to_be_visible()
     await double.tell(snapshot(1, [person(1)]))
-    await expect(page.get_by_text("You are alone here")).to_be_visible()
     await expect(adds).to_be_hidden()
 
     # Of whom nothing comes, as their line is gone or lets no media pass, the name stands there.
@@ -213,6 +218,8 @@ async def test_who_may_not_end_it_leaves_and_who_may_not_invite_is_not_told_to(
     await double.tell(both.model_copy(update={"seats": []}))
     nothing = page.get_by_text("Maya Cohen: Connecting…")
     await expect(nothing).to_be_visible()
+    # The stage is not empty then: one sees oneself.
+    assert await part_of_stage(page) > 0.9
     await expect(adds).to_be_hidden()
     # Who was here and is away comes back, if they come.
     away = person(1, attendance=Attendance.RECONNECTING)
@@ -222,6 +229,54 @@ async def test_who_may_not_end_it_leaves_and_who_may_not_invite_is_not_told_to(
     await expect(nothing).to_be_hidden()
     await double.tell(both)
     await expect(nothing).to_be_hidden()
+    assert await part_of_stage(page) < 0.5
+
+
+async def part_of_stage(page: Page) -> float:
+    """How much of the stage's width one's own picture takes."""
+    widths = [await page.locator(name).bounding_box() for name in (".tile.self", ".stage")]
+    own, stage = [box["width"] for box in widths if box is not None]
+    return own / stage
+
+
+async def test_who_is_alone_reads_who_left_and_what_can_be_done(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    card = page.locator(".alone")
+    left = "Alex Berger has left"
+    for me, said in (
+        (1, [left, "You can go on in the chat. From there we can call you again."]),
+        (2, [left]),
+    ):
+        await double.tell(snapshot(me, [person(0), person(me)]))
+        await expect(card).to_be_hidden()
+        await double.tell(snapshot(me, [person(me)]))
+        await expect(card.locator("p:visible")).to_have_text(said)
+        # What is told of others meanwhile does not lie over it.
+        assert await page.evaluate(TOAST_BELOW)
+
+    # To the agent it is said with the way to have them back, which a guest needs not look at.
+    lost = page.locator(".outgoing")
+    ringing = snapshot(0, [person(0)], ringing=invitation())
+    await double.tell(ringing)
+    await expect(lost).to_contain_text("Maya Cohen sees the invitation")
+    accepted = invitation(InvitationState.ACCEPTED, expires_in_ms=0)
+    await double.tell(InvitationChanged(seq=2, invitation=accepted))
+    # Who answered is not here yet, which is no leaving.
+    await expect(lost).to_be_hidden()
+    for seq, here in ((3, [1]), (4, [2]), (5, [])):
+        await double.tell(RosterChanged(seq=seq, roster=[person(each) for each in (0, *here)]))
+        await expect(lost).to_be_visible(visible=not here)
+    await expect(lost).to_contain_text("Maya Cohen has left")
+    await lost.get_by_role("button", name="Invite again").click()
+    assert await asked(double, "invitation.send") == {"mode": "video"}
+
+    # Who comes back to a session that others have left knows of nobody.
+    double.begin(Role.AGENT, in_session=True)
+    await page.reload()
+    await double.tell(snapshot(0, [person(0)]))
+    await expect(card).to_have_text("You are alone hereAdd a person, or wait for the others.")
 
 
 async def test_only_the_staff_is_told_whose_name_nobody_has_checked(
@@ -271,7 +326,8 @@ async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(
     await double.tell(snapshot(0, [person(0), person(1), person(2), waits]))
     said = page.get_by_role("status").filter(has_text="Dana waits to be let in")
     await expect(said).to_have_count(1)
-    await expect(said).to_have_class("toast shown")
+    # Who looks reads it in the list.
+    await expect(said).to_have_class("toast")
 
 
 async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, BrokerDouble]) -> None:

@@ -31,6 +31,13 @@ NAMES_IN_STRIP = """() => [...document.querySelectorAll('.tile:not([data-main], 
   })"""
 
 
+IN_CORNER = """() => {
+  const [tile, avatar] = ['.self', '.self .avatar']
+    .map((name) => document.querySelector(name).getBoundingClientRect());
+  return [avatar.top - tile.top, tile.bottom - avatar.bottom];
+}"""
+
+
 async def test_a_panel_moves_the_stage_aside_where_both_have_room(
     talk: tuple[Page, BrokerDouble],
 ) -> None:
@@ -174,3 +181,17 @@ async def test_somebody_without_a_seat_makes_no_grid(talk: tuple[Page, BrokerDou
     for told, layout in ((seated, "grid"), (unseated, "one")):
         await double.tell(told)
         await expect(page.locator(".stage")).to_have_attribute("data-layout", layout)
+
+
+async def test_initials_stand_within_the_smallest_corner(talk: tuple[Page, BrokerDouble]) -> None:
+    page, double = talk
+    await page.set_viewport_size({"width": 280, "height": 480})
+    await double.tell(snapshot(0, [person(0), person(1)]))
+    await page.get_by_role("button", name="Turn camera off").click()
+    await expect(page.locator(".self .avatar")).to_be_visible()
+    # The styles of low tiles come later.
+    await page.get_by_role("button", name="More", exact=True).click()
+    await expect(page.get_by_role("dialog")).to_be_focused()
+    above, below = await page.evaluate(IN_CORNER)
+    assert above >= 3, (above, below)
+    assert below >= 3, (above, below)

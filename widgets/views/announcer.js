@@ -10,7 +10,7 @@ export class Announcer {
   #present = null;
   /** @type {Session['muted']} */
   #muted = null;
-  /** What is still to be said, by what it is about. @type {Map<string, string>} */
+  /** What is still to be said, and shown, by what it is about. @type {Map<string, [string, boolean]>} */
   #waiting = new Map();
   /** How long what is said stands yet, if nothing waits. */
   #beats = 0;
@@ -18,11 +18,11 @@ export class Announcer {
 
   /**
    * Say it in its turn: of what waits about one thing the latest, of all the latest three.
-   * @param {string} text @param {string} [about]
+   * @param {string} text @param {string} [about] @param {boolean} [shown] Else only heard.
    */
-  tell(text, about = text) {
+  tell(text, about = text, shown = true) {
     this.#waiting.delete(about);
-    this.#waiting.set(about, text);
+    this.#waiting.set(about, [text, shown]);
     if (this.#waiting.size > 3) this.#waiting.delete([...this.#waiting.keys()][0] ?? '');
     if (this.#beats === 0) this.#beat();
   }
@@ -31,8 +31,11 @@ export class Announcer {
     const [next] = this.#waiting;
     this.#beats = next ? 3 : this.#beats - 1;
     if (next) this.#waiting.delete(next[0]);
-    if (next || this.#beats === 0) this.root.textContent = next?.[1] ?? '';
-    this.root.classList.toggle('shown', this.#beats > 0);
+    const [text, shown] = next?.[1] ?? ['', false];
+    if (next || this.#beats === 0) {
+      this.root.textContent = text;
+      this.root.classList.toggle('shown', shown);
+    }
     if (this.#beats > 0) setTimeout(() => this.#beat(), BEAT_MS);
   }
 
@@ -47,7 +50,7 @@ export class Announcer {
     // What was so when the view came is no news.
     if (!before) return;
     for (const [id, name] of names) if (!before.has(id)) this.tell(say('came', { name }), id);
-    for (const [id, name] of before) if (!names.has(id)) this.tell(say('went', { name }), id);
+    for (const [id, name] of before) if (!names.has(id)) this.tell(say('went', { name }), id, names.size > 0);
     if (muted && stopped) {
       const by = entryOf(session, muted.by);
       const what = muted.sources.map((source) => say(`what_${source}`)).join(', ');

@@ -9,13 +9,14 @@ export class Outgoing {
   #client;
   #avatar = new Avatar();
   #title = el('h2', { role: 'status' });
-  #help = el('p', {});
+  #help = el('p');
   #until = el('p', { class: 'fine' });
   #cancel;
   #again;
   #offer;
   #host;
   #timer = 0;
+  #awaited = false;
   root;
 
   /** @param {SessionClient} client @param {Attempt} attempt @param {AgentHost} host */
@@ -31,17 +32,18 @@ export class Outgoing {
     );
     const avatar = el('div', { class: 'ringing-avatar' }, this.#avatar);
     const actions = el('div', { class: 'actions' }, this.#again, this.#cancel, this.#offer);
-    this.root = el('div', { class: 'outgoing', hidden: true }, avatar, this.#title, this.#help, this.#until, actions);
+    this.root = el('div', { class: 'outgoing' }, avatar, this.#title, this.#help, this.#until, actions);
   }
 
   update() {
     const { session } = this.#client;
     const invitation = session?.invitation;
-    const here = session?.roster.some(
-      ({ role, attendance }) => role === 'consumer' && attendance !== 'left',
-    );
+    const here = session?.roster.some(({ role }) => role === 'consumer');
     const open = session !== null && invitationIsOpen(session);
-    show(this, Boolean(invitation) && !here && invitation?.state !== 'accepted');
+    // An answer is told before who gave it comes; who went is missed where nobody is.
+    if (open || here) this.#awaited = open;
+    const missed = !this.#awaited && session?.roster.length === 1;
+    show(this, Boolean(invitation) && !here && (missed || invitation?.state !== 'accepted'));
     if (!invitation || this.root.hidden) {
       clearInterval(this.#timer);
       this.#timer = 0;
@@ -90,7 +92,8 @@ function words({ state, surfaces, visible, reason }, name) {
   if (state !== 'sent' && state !== 'ringing') {
     // In the direction of its own writing.
     const why = reason && state === 'declined' ? `\u2068${say('quoted', { a: reason })}\u2069` : trouble;
-    return { title: say(`ring_${state}`, { name }), help: why };
+    const ended = `${knows(`ring_${state}`) ? 'ring' : 'over'}_${state}`;
+    return { title: say(state === 'accepted' ? 'went' : ended, { name }), help: why };
   }
   if (trouble) return { title: trouble, help: '' };
   if (state === 'sent' || surfaces.length === 0) {

@@ -19,8 +19,9 @@ export class SessionView {
   #notices;
   #announcer = new Announcer();
   #who = el('p', { class: 'strong' });
-  #wait = el('p', { text: say('alone_help') });
-  #alone = el('div', { class: 'alone', hidden: true }, this.#who, this.#wait);
+  #wait = el('p');
+  #last = '';
+  #alone = el('div', { class: 'alone' }, this.#who, this.#wait);
   #over;
   /** @param {unknown} error */
   #failed = (error) => this.#announcer.tell(errorSentence(error));
@@ -85,9 +86,8 @@ export class SessionView {
     call?.update();
     this.#stage.update(session);
     if (session.lines.length > 0) this.#text.hasten(this.#failed);
-    for (const panel of [this.#text.panel, this.#people.panel]) {
-      for (const line of panel?.update(session) ?? []) this.#announcer.tell(line);
-    }
+    for (const line of this.#text.panel?.update(session) ?? []) this.#announcer.tell(line);
+    for (const line of this.#people.panel?.update(session) ?? []) this.#announcer.tell(line, line, false);
     const unread = this.#text.panel?.unread ?? 0;
     this.#bar.update(session, unread);
     this.#more.panel?.update(session, unread);
@@ -97,11 +97,16 @@ export class SessionView {
     this.#devices.panel?.update();
     // Whoever nothing comes of has no seat.
     const other = others(session).find(({ way }) => way !== 'monitor');
-    setText(this.#who, other ? say('colon', { a: nameOf(other), b: say(other.attendance === 'present' ? 'connecting' : 'is_back_soon') }) : say('alone'));
+    if (other) this.#last = nameOf(other);
+    const name = this.#last;
+    const here = other && say(other.attendance === 'present' ? 'connecting' : 'is_back_soon');
+    setText(this.#who, here ? say('colon', { a: name, b: here }) : say(name ? 'went' : 'alone', { name }));
     const seen = this.root.querySelector('.seat:not([hidden])');
     const called = call ? !call.root.hidden : calls && this.#over;
     show(this.#alone, !seen && !called);
-    show(this.#wait, !other && may(session, 'invite'));
+    const invites = may(session, 'invite');
+    setText(this.#wait, say(invites ? 'alone_help' : 'over_next'));
+    show(this.#wait, !other && (invites || session.role === 'consumer'));
   }
 
   onClosed() {

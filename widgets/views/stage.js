@@ -53,8 +53,7 @@ export class Stage {
     for (const tile of this.#tiles) {
       tile.assign(session.seats[`${tile.kind}:${tile.index}`]);
       const entry = entryOf(session, tile.participant);
-      const there = entry && entry.attendance !== 'left' && entry.attendance !== 'lobby';
-      const visible = there && (tile.kind === 'seat' || entry.screen);
+      const visible = entry && entry.attendance !== 'lobby' && (tile.kind === 'seat' || entry.screen);
       tile.update(visible ? entry : null, session);
     }
     this.#updateSelf(session);
@@ -147,7 +146,7 @@ export class Stage {
     // Without them they stand in a plain grid.
     if (arrangement !== 'one') void loadStyles().catch(() => {});
     setAttr(this.root, 'data-layout', arrangement);
-    setAttr(this.root, 'data-people', String(people));
+    setAttr(this.root, 'data-seats', String(seats.length));
     /** @param {string|null} id */
     const seatOf = (id) => seats.find((tile) => tile.participant === id);
     const speaker = seatOf(session.speaker) ?? seatOf(this.#speaker) ?? seats[0];

@@ -11,7 +11,7 @@ export class Tile {
   #avatar = new Avatar();
   #name = el('span', { class: 'tile-name', dir: 'auto' });
   #muted = el('span', { class: 'tile-sign', title: say('muted') }, icon('microphone', true));
-  #quality = el('span', { class: 'tile-quality', role: 'img', hidden: true });
+  #quality = el('span', { class: 'tile-quality', role: 'img' });
   #note = el('span', { class: 'tile-note' });
   /** @type {MediaStream|null} */
   #stream = null;

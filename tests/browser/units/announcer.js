@@ -45,6 +45,17 @@ export const tests = {
     same([said(), beat(), beat(), beat(), beat(3)], ['now', 'c', 'd', 'b again', '']);
   }),
 
+  'what stands elsewhere is said and not shown, as that nobody is left': beaten((announcer, said, beat) => {
+    const shown = () => [said(), announcer.root.classList.contains('shown')];
+    announcer.tell('Noa waits', 'Noa waits', false);
+    same([shown(), beat(3)], [['Noa waits', false], '']);
+    announcer.update(among('me', 'Noa', 'Ben'));
+    announcer.update(among('me', 'Noa'));
+    same([shown(), beat(3)], [['Ben has left', true], '']);
+    announcer.update(among('me'));
+    same([shown(), beat(3)], [['Noa has left', false], '']);
+  }),
+
   'who comes and goes at once is told to have gone': beaten((announcer, said, beat) => {
     announcer.update(among('me'));
     announcer.update(among('me', 'Noa'));
