@@ -105,6 +105,8 @@ def test_what_the_widgets_say_is_in_the_catalogue() -> None:
 
 CLOSED = {state.value for state in InvitationState} - {"sent", "ringing", "accepted"}
 """How an invitation ends without a session."""
+ALIKE = {"cancelled", "failed"}
+"""Of these, what the one who invites and the other read in the same words."""
 TROUBLES = re.findall(
     r"[a-z_]+", InvitationTrouble.model_json_schema()["properties"]["trouble"]["pattern"]
 )
@@ -121,7 +123,7 @@ SPOKEN: dict[str, set[str]] = {
     "quality": {grade.value for grade in Grade} - {"good"},
     "reach": {reach.value for reach in Reach},
     "reason": set(QUALITY_WORDS.values()),
-    "ring": CLOSED | set(TROUBLES),
+    "ring": CLOSED - ALIKE | set(TROUBLES),
     "role": {role.value for role in Role},
     "what": {source.value for source in PublishSource},
     # What is known before anything is opened; the rest is `troubleSentence`'s.

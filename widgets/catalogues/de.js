@@ -59,8 +59,6 @@ export default {
   ring_until: 'Läuft ab in {time}',
   ring_declined: '{name} hat abgelehnt',
   ring_expired: '{name} hat nicht geantwortet',
-  ring_failed: 'Die Einladung kam nicht an',
-  ring_cancelled: 'Die Einladung wurde zurückgezogen',
   invite_again: 'Noch einmal einladen',
   offer_link: 'Link zur Teilnahme anbieten',
   offer_text: 'Zu unserem Videogespräch',

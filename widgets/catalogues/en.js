@@ -59,8 +59,6 @@ export default {
   ring_until: 'Expires in {time}',
   ring_declined: '{name} declined',
   ring_expired: '{name} did not answer',
-  ring_failed: 'The invitation could not be delivered',
-  ring_cancelled: 'The invitation was withdrawn',
   invite_again: 'Invite again',
   offer_link: 'Offer a join link',
   offer_text: 'Join our video session',

@@ -59,8 +59,6 @@ export default {
   ring_until: 'Caduca en {time}',
   ring_declined: '{name} ha rechazado la invitación',
   ring_expired: '{name} no ha respondido',
-  ring_failed: 'No se pudo entregar la invitación',
-  ring_cancelled: 'Se retiró la invitación',
   invite_again: 'Invitar de nuevo',
   offer_link: 'Ofrecer un enlace para entrar',
   offer_text: 'Entre en nuestra sesión de vídeo',

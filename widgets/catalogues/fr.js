@@ -59,8 +59,6 @@ export default {
   ring_until: 'Expire dans {time}',
   ring_declined: '{name} a refusé',
   ring_expired: '{name} n’a pas répondu',
-  ring_failed: 'L’invitation n’a pas pu être remise',
-  ring_cancelled: 'L’invitation a été retirée',
   invite_again: 'Inviter à nouveau',
   offer_link: 'Proposer un lien pour entrer',
   offer_text: 'Rejoignez notre session vidéo',

@@ -59,8 +59,6 @@ export default {
   ring_until: 'פג בעוד {time}',
   ring_declined: 'ההזמנה נדחתה על ידי {name}',
   ring_expired: 'אין תשובה מצד {name}',
-  ring_failed: 'ההזמנה לא הגיעה',
-  ring_cancelled: 'ההזמנה בוטלה',
   invite_again: 'הזמנה חוזרת',
   offer_link: 'הצעת קישור להצטרפות',
   offer_text: 'להצטרפות לשיחת הווידאו',

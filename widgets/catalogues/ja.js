@@ -59,8 +59,6 @@ export default {
   ring_until: '残り {time}',
   ring_declined: '{name}様が辞退しました',
   ring_expired: '{name}様の応答がありませんでした',
-  ring_failed: '招待を届けられませんでした',
-  ring_cancelled: '招待は取り消されました',
   invite_again: 'もう一度招待',
   offer_link: '参加リンクを送る',
   offer_text: 'ビデオ通話に参加する',

@@ -59,8 +59,6 @@ export default {
   ring_until: 'Expira em {time}',
   ring_declined: '{name} recusou',
   ring_expired: '{name} não respondeu',
-  ring_failed: 'Não foi possível entregar o convite',
-  ring_cancelled: 'O convite foi retirado',
   invite_again: 'Convidar de novo',
   offer_link: 'Oferecer um link para entrar',
   offer_text: 'Entre na nossa sessão de vídeo',
