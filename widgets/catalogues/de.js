@@ -131,6 +131,7 @@ export default {
   stage: 'Wer da ist',
   muted: 'Mikrofon aus',
   sharing: '{name} teilt den Bildschirm',
+  you_share: 'Sie teilen Ihren Bildschirm.',
   is_back_soon: 'Verbindet sich neu…',
   waiting_picture: 'Das Bild kommt…',
   alone: 'Sie sind allein hier',

@@ -131,6 +131,7 @@ export default {
   stage: 'Who is here',
   muted: 'Microphone off',
   sharing: '{name} shares the screen',
+  you_share: 'You are sharing your screen.',
   is_back_soon: 'Reconnecting…',
   waiting_picture: 'Picture is coming…',
   alone: 'You are alone here',

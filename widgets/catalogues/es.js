@@ -131,6 +131,7 @@ export default {
   stage: 'Quién está aquí',
   muted: 'Micrófono apagado',
   sharing: '{name} comparte la pantalla',
+  you_share: 'Está compartiendo su pantalla.',
   is_back_soon: 'Reconectando…',
   waiting_picture: 'La imagen está llegando…',
   alone: 'No hay nadie más aquí',

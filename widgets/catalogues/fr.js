@@ -131,6 +131,7 @@ export default {
   stage: 'Qui est là',
   muted: 'Micro coupé',
   sharing: '{name} partage son écran',
+  you_share: 'Vous partagez votre écran.',
   is_back_soon: 'Reconnexion…',
   waiting_picture: 'L’image arrive…',
   alone: 'Personne d’autre n’est là',

@@ -131,6 +131,7 @@ export default {
   stage: 'מי כאן',
   muted: 'המיקרופון כבוי',
   sharing: 'המסך של {name}',
+  you_share: 'המסך משותף עם כולם.',
   is_back_soon: 'מתחבר מחדש…',
   waiting_picture: 'התמונה בדרך…',
   alone: 'אתם לבד כאן',

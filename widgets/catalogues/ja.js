@@ -131,6 +131,7 @@ export default {
   stage: '参加中の人',
   muted: 'マイクはオフ',
   sharing: '画面を共有中：{name}',
+  you_share: '画面を共有中です。',
   is_back_soon: '再接続中…',
   waiting_picture: '映像を待機中…',
   alone: 'ほかに誰もいません',

@@ -131,6 +131,7 @@ export default {
   stage: 'Quem está aqui',
   muted: 'Microfone desligado',
   sharing: '{name} compartilha a tela',
+  you_share: 'Você está compartilhando sua tela.',
   is_back_soon: 'Reconectando…',
   waiting_picture: 'A imagem está chegando…',
   alone: 'Só você está aqui',

@@ -19,7 +19,7 @@ export class Notices {
   #trouble = '';
   /** The wish for the screen that was answered. @type {Session['screenAsked']} */
   #answered = null;
-  root = el('div', {});
+  root = el('div');
 
   /** @param {Among} among */
   constructor(among) {
@@ -31,10 +31,12 @@ export class Notices {
    * @param {boolean} [checked] and what is wrong with the devices.
    */
   update(session, listed, checked) {
+    const { media } = this.#among.client;
     const wishes = [
       ...this.#troubles(checked),
       ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved') }] : []),
       ...ownLine(session),
+      ...(media.publishing.screen ? [{ key: 'shares', text: say('you_share'), choices: [{ say: 'screen_on', act: () => media.setScreen(false) }] }] : []),
       ...this.#mine(session),
       ...this.#warnings(session),
       ...this.#wishes(session),

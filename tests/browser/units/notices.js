@@ -20,7 +20,7 @@ async function strips(state = {}) {
   const client = Object.assign(new EventTarget(), {
     link: { status: 'open' },
     mediaLink: { state: 'connected' },
-    media: { troubles: {} },
+    media: { troubles: {}, publishing: {} },
     ask: async (message) => void sent.push(message),
     ...state,
   });
@@ -35,6 +35,16 @@ async function strips(state = {}) {
 }
 
 export const tests = {
+  async 'who shares the screen reads so as long as it lasts, and can stop there'() {
+    const asked = [];
+    const media = { troubles: {}, publishing: { screen: true }, setScreen: async (on) => void asked.push(on) };
+    const { shown, press } = await strips({ media });
+    same(shown(session()), ['You are sharing your screen.']);
+    press('Stop sharing');
+    media.publishing = { screen: false };
+    same([asked, shown(session())], [[false], []]);
+  },
+
   async 'what differs of somebody else is said beside what is known, and not where they stand'() {
     const { shown } = await strips();
     const differences = [
