@@ -32,15 +32,6 @@ export function keepable(session) {
   return ['present', 'reconnecting', 'lobby'].includes(session?.attendance ?? '');
 }
 
-/**
- * Whether host and session differ on whose the conversation is.
- * @param {Session} session @param {boolean|null} chatting What the host says, if anything.
- */
-export function transferred(session, chatting) {
-  const own = ownEntry(session);
-  return chatting !== null && own?.role === 'agent' && own.owner !== chatting;
-}
-
 /** @param {Session} session */
 export function invitationIsOpen(session) {
   const state = session.invitation?.state;

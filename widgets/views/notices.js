@@ -1,5 +1,5 @@
 import { knows, say } from '../catalogues/words.js';
-import { entryOf, may, others, ownEntry, transferred } from '../session/select.js';
+import { entryOf, may, others, ownEntry } from '../session/select.js';
 import { nameOf } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText } from './dom.js';
@@ -71,13 +71,16 @@ export class Notices {
 
   /** @type {WishesOf} */
   #mine = (session) => {
-    const way = ownEntry(session)?.way;
+    const own = ownEntry(session);
+    const way = own?.way;
     if (way === 'monitor' || way === 'whisper') {
       const other = way === 'monitor' ? 'whisper' : 'monitor';
       return [{ key: way, text: say(`now_${way}`), choices: [this.#go(other), this.#go('join')] }];
     }
     const chatting = this.#among.chatting();
-    if (!transferred(session, chatting)) return [];
+    // Host and session differ on whose the conversation is.
+    const transferred = chatting !== null && own?.role === 'agent' && own.owner !== chatting;
+    if (!transferred) return [];
     if (!chatting) return [{ key: 'lent', text: say('transferred_away'), choices: [this.#dismiss('lent')] }];
     const owner = others(session).find((one) => one.owner);
     const text = owner ? say('transferred_here', { name: nameOf(owner) }) : say('transferred_nobody');
