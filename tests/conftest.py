@@ -51,7 +51,7 @@ ALONE_OF: Mapping[str, frozenset[str]] = {
             "vacated_node",
         }
     ),
-    "operations": frozenset({"database", "ray_logs", "runbook", "up"}),
+    "operations": frozenset({"database", "ray_logs", "runbook", "units", "up"}),
     "benchmarks": frozenset(
         {
             *("adapter", "appends", "beside", "census", "foreign", "guard", "harness"),
