@@ -26,8 +26,10 @@ from gateway.settings import DemoHost, Limits, Settings
 from gateway.site.assets import Assets
 from tests import databases
 from tests.patience import PATIENCE
+from tests.stops import stop_soon
 from tests.widget import Widget
 
+stop_soon()
 SECRET = b"s" * 32
 API_KEY = "swk_house_" + "k" * 32
 WAIT_S = 20.0 * PATIENCE

@@ -35,7 +35,9 @@ from gateway.site.pictures import Pictures
 from tests.gateway.fake_ledger import FakeLedger
 from tests.gateway.fake_session import FakeSession
 from tests.patience import PATIENCE
+from tests.stops import stop_soon
 
+stop_soon()
 SECRET = b"a secret of tests, 32 bytes long at least"
 KEY = derive_key(SECRET, KeyPurpose.TRUNK)
 API_KEY = "swk_k1_" + "s" * 40
