@@ -6,7 +6,8 @@ pure: in them Ray does not start and sockets do not connect, bind or send.
 Run by two workers (`-n 2 --dist loadscope --no-loadscope-reorder`), one takes what wants the
 machine: calls between browsers, clusters, floods and clocks, so that there is one of each at a
 time. The other takes the rest, one category after another. Last come browser tests without a call,
-file by file: whichever worker is free takes the next, so that neither waits for the other.
+file by file, and of the last file test by test: whichever worker is free takes the next, so that
+neither waits for the other.
 `Division` says which tests stay together; a run in which two workers had some of what stays alone
 fails.
 """
@@ -72,6 +73,8 @@ ALONE_OF: Mapping[str, frozenset[str]] = {
 """The files that want the machine, of categories in which others do not: what starts Ray, measures,
 floods, or brings browsers together. All else of these computes, runs on virtual time, or waits for
 what happens."""
+LAST = "tests/browser/test_units.py"
+"""The last file in order. Its tests take a second and share a page that is quickly made."""
 ALONE_AT: set[str] = set()
 """The workers of pytest-xdist that had tests of `ALONE`."""
 FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
@@ -117,13 +120,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 class Division(LoadScopeScheduling):  # type: ignore[misc]
     """Gives all tests of a category, and of those that run alone, to one worker; of browser tests
-    without a call those of a file."""
+    without a call those of a file, and of the last file each by itself."""
 
     def _split_scope(self, nodeid: str) -> str:
         if alone(nodeid):
             return "alone"
-        _, name, *_ = nodeid.split("/")
-        return nodeid.split("::")[0] if name == "browser" else name
+        file = nodeid.split("::")[0]
+        if file == LAST:
+            return nodeid
+        _, name, *_ = file.split("/")
+        return file if name == "browser" else name
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Division:
