@@ -66,9 +66,9 @@ export class AgentProof {
     if (view) widget.present(view.name, () => view);
   }
 
-  /** The token was refused. */
-  forget() {
-    this.#kept.forget();
+  /** This token was refused. @param {string} token */
+  forget(token) {
+    if (this.#kept.get() === token) this.#kept.forget();
   }
 
   /** The widget goes, or looks at another conversation; nobody is asked any more. */
@@ -157,10 +157,9 @@ export class AgentProof {
  */
 function arrival(kept, signal) {
   return new Promise((resolve) => {
-    const look = () => {
-      const token = kept.get();
-      if (token) resolve(token);
-    };
+    const look = () => kept.get() && resolve(kept.get());
     addEventListener('storage', look, { signal });
+    // Or at once.
+    look();
   });
 }

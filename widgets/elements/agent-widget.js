@@ -105,7 +105,7 @@ export class AgentWidget extends Widget {
       const { AgentProof } = await import('./agent-proof.js');
       this.#proof ??= new AgentProof(config, request, this.#host, () => this.#render());
     }
-    // A window of its own has no login of its own: the frame's token serves it once.
+    // A window of its own has no login: the frame's token serves it once.
     const token = this.#given || (await (this.#proof ? this.#proof.token(ask) : request()));
     this.#given = '';
     this.#token = token;
@@ -204,7 +204,7 @@ export class AgentWidget extends Widget {
   /** @param {SessionClient} client */
   #renderClosed({ link }) {
     const back = () => this.#connect();
-    if (link.code === 4401) this.#proof?.forget();
+    if (link.code === 4401) this.#proof?.forget(this.#token);
     const why = errorSentence(link.refusal, String(link.refusal?.code ?? link.code));
     this.present('closed', () => {
       if (link.code === 4409) return elsewhere(back);

@@ -13,6 +13,7 @@ export class Wire {
     this.sent.push(JSON.parse(text));
   }
   close(code = 1006) {
+    this.closed = true;
     setTimeout(() => this.onclose?.({ code }), 0);
   }
   hear(message) {
