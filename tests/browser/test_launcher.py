@@ -125,6 +125,20 @@ async def test_the_launcher_rings_and_reconnects_where_nothing_is_stored(
     await page.close()
 
 
+async def test_a_call_outlives_the_body_of_its_page(browser: Browser, pages: str) -> None:
+    """Some sites go from page to page by another body, and load no document."""
+    page = await browser.new_page()
+    double = await ring(page, pages)
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    talking = page.frame_locator("iframe").get_by_role("toolbar")
+    await talking.wait_for()
+    await page.evaluate("document.body = document.createElement('body')")
+    await expect(page.get_by_text("Tables and chairs.")).to_have_count(0)
+    await expect(talking).to_be_visible()
+    assert [each["type"] for each in double.heard].count("connection.hello") == 1
+    await page.close()
+
+
 @pytest.mark.soak
 async def test_a_navigation_without_storage_asks_the_agent_to_let_the_consumer_in_again(
     people: People,

@@ -99,7 +99,8 @@
     });
     panel.append(toggle, frame);
     place();
-    document.body.append(panel);
+    // It outlives a body.
+    document.documentElement.append(panel);
     addEventListener('resize', place);
   }
 
