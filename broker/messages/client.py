@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from broker.errors import ErrorCode, Malformed
 from broker.messages.parts import (
+    ClaimSecret,
     EngagementIds,
     Id,
     Mid,
@@ -43,7 +44,7 @@ class ConnectionHello(Part):
     surface: Surface
     visible: bool = True
     engagement: EngagementIds | None = None
-    claim_secret: Annotated[str, StringConstraints(min_length=16, max_length=128)] | None = None
+    claim_secret: ClaimSecret | None = None
     """A consumer's own secret: the same secret is the same consumer on another surface."""
     name: Name | None = None
     """A guest's display name."""

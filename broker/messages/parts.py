@@ -40,6 +40,7 @@ RequestId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Id = Annotated[
     str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True), Storable
 ]
+ClaimSecret = Annotated[str, StringConstraints(min_length=16, max_length=128)]
 Mid = Annotated[str, StringConstraints(min_length=1, max_length=16)]
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True), Storable

@@ -12,7 +12,7 @@ from broker.errors import ErrorCode, Forbidden, Malformed, NotFound, TooFast
 from broker.ids import normal_id
 from broker.messages.cluster.records import RecordRate
 from broker.messages.cluster.trunk import Principal
-from broker.messages.parts import EngagementIds, Id, Name, Storable
+from broker.messages.parts import ClaimSecret, EngagementIds, Id, Name, Storable
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ConsumerProof
 from gateway.api.problems import PROBLEMS
@@ -36,6 +36,8 @@ class WaitingRequest(Body):
     engagement: EngagementIds
     code: Annotated[str, StringConstraints(min_length=1, max_length=1_024)] | None = None
     """From the link that the agent sent into the conversation: proves this consumer, once."""
+    claim_secret: ClaimSecret | None = None
+    """That of the hello. With it a code may be said again by whoever did not hear the answer."""
     id_token: Annotated[str, StringConstraints(min_length=1, max_length=8_192)] | None = None
     """From the brand's own login, where the account names one."""
 
@@ -128,7 +130,9 @@ async def waiting(request: Request, gateway: ThisGateway, body: WaitingRequest) 
         raise TooFast(ErrorCode.RATE_LIMITED, "Too many requests; wait a little.")
     if body.code is not None:
         hold_back(request, gateway.rates.guest_codes.take)
-        key = await gateway.consumer_links.take(body.code, account.account_id, keys)
+        key = await gateway.consumer_links.take(
+            body.code, account.account_id, keys, body.claim_secret
+        )
         who = Identified(normal_id(ids.visitor_id) or "", "")
         return _mint_waiting(gateway, account, ids, (key,), settings.link_token_s, who)
     if body.id_token is not None:

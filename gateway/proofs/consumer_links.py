@@ -47,8 +47,13 @@ class ConsumerLinks:
         query = urlencode({"accountId": account_id, "sessionId": key})
         return f"{origin}/engagement?{query}#{code}"
 
-    async def take(self, code: str, account_id: str, keys: tuple[str, ...]) -> str:
+    async def take(
+        self, code: str, account_id: str, keys: tuple[str, ...], claim_secret: str | None
+    ) -> str:
         """Take a link's code; returns the one engagement key that it proves.
+
+        Whoever took it may take it again, as the answer may not have reached them: they are known
+        by their claim secret.
 
         Raises:
             Forbidden: not ours, late, used, or of another conversation; all look alike.
@@ -61,13 +66,19 @@ class ConsumerLinks:
             raise _refused() from None
         if sealed.account_id != account_id or sealed.key not in keys:
             raise _refused()
-        place = hashlib.sha256(f"consumer-link:{code}".encode()).hexdigest()
-        claim = AnswerClaim(place=place, fingerprint=_USED, account_id=account_id)
-        if (await self._directory.ask(claim, AnswerClaimed)).claim is not Claim.FIRST:
+        place = _hash(code)
+        by = _USED if claim_secret is None else _hash(code, claim_secret)
+        claim = AnswerClaim(place=place, fingerprint=by, account_id=account_id)
+        found = (await self._directory.ask(claim, AnswerClaimed)).claim
+        if found is Claim.OTHER_BODY or (found is not Claim.FIRST and by == _USED):
             raise _refused()
         settle = AnswerSettle(place=place, sealed=_USED, account_id=account_id)
         await self._directory.ask(settle, Done)
         return sealed.key
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256(":".join(("consumer-link", *parts)).encode()).hexdigest()
 
 
 def _refused() -> Forbidden:

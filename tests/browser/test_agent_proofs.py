@@ -185,9 +185,12 @@ async def test_a_consumer_is_proved_by_the_link_that_the_agent_sends(browser: Br
         # The link is used up; this tab keeps what it was exchanged for.
         await consumer.reload()
         await consumer.wait_for_load_state("networkidle")
-        thief = await page.context.new_page()
+        # Another browser has another claim secret.
+        theirs = await browser.new_context(locale="en-GB")
+        thief = await theirs.new_page()
         async with thief.expect_response("**/v1/waiting") as answering:
             await thief.goto(url[0])
         assert (await answering.value).status == 403
         await expect(thief.get_by_role("heading")).to_have_text("This link is no longer valid")
         await world.ledger.signal.until(lambda: len(world.ledger.puts) == 1)
+        await theirs.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from broker.errors import ErrorCode, Unavailable
 from gateway.accounts import ConsumerProof
-from gateway.proofs.tokens import Audience
+from gateway.proofs.tokens import Audience, hash_secret
 from gateway.settings import Settings
 from tests.gateway.conftest import ENGAGEMENT, WINDOW, World
 
@@ -48,8 +50,10 @@ async def link_code(world: World, http: httpx.AsyncClient, key: str = "eng-1") -
     return str(url.fragment)
 
 
-async def use(http: httpx.AsyncClient, code: str, **ids: str) -> httpx.Response:
-    body = {"engagement": {**WINDOW, **ids}, "code": code}
+async def use(
+    http: httpx.AsyncClient, code: str, claim: str | None = None, **ids: str
+) -> httpx.Response:
+    body = {"engagement": {**WINDOW, **ids}, "code": code, "claim_secret": claim}
     return await http.post("/v1/waiting", json=body)
 
 
@@ -76,6 +80,27 @@ async def test_the_agents_link_proves_the_consumer_once(
         token=first.json()["token"], engagement={**WINDOW, "window_session_id": "eng-2"}
     )
     assert await elsewhere.closed() == 4403
+
+
+async def test_who_did_not_hear_the_answer_may_use_their_link_again(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    code = await link_code(world, http)
+    # The ledger has the claim, and goes before it hears what became of it.
+    world.ledger.faults["answer.settle"] = Unavailable(ErrorCode.LEDGER_AWAY, "Away.")
+    first = await use(http, code, "c" * 20)
+    assert (first.status_code, first.json()["retryable"]) == (503, True)
+    world.ledger.faults.clear()
+    for _ in range(2):
+        again = await use(http, code, "c" * 20)
+        proof = world.tokens.read(again.json()["token"], Audience.WAITING)
+        assert (proof.principal.verified, proof.keys) == (True, ("eng-1",))
+    for claim in ("d" * 20, None):
+        assert (await use(http, code, claim)).status_code == 403
+    # What the ledger keeps names nobody: a claim is known elsewhere by its hash.
+    kept = json.dumps(world.ledger.answers)
+    assert "c" * 20 not in kept
+    assert hash_secret("c" * 20) not in kept
 
 
 async def test_a_link_of_another_conversation_or_made_up_proves_nothing(

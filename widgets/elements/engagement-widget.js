@@ -90,7 +90,7 @@ export class EngagementWidget extends Widget {
     const claim = this.#claim || (claims.get(this.#key) ?? randomText(24));
     this.#claim = claim;
     claims.set(this.#key, claim);
-    const proof = new ConsumerProof(this.#key);
+    const proof = new ConsumerProof(this.#key, claim);
     const client = new InvitedClient({
       surface: this.#surface,
       takes: this.#query.has('handOver'),
