@@ -40,7 +40,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("channel", 18),
         ("vectors", 3),
         ("agent-host", 10),
-        ("agent-proof", 2),
+        ("agent-proof", 3),
         ("window-host", 3),
         ("report", 5),
         ("text-panel", 5),

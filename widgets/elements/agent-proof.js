@@ -111,6 +111,8 @@ export class AgentProof {
     this.#ending = ending;
     try {
       await loadStyles('proof');
+      // The widget has gone meanwhile, or turned to another conversation.
+      ending.signal.throwIfAborted();
       const own = this.#config.agent_login === 'enrolment' ? this.#enrolled() : this.#loggedIn(ending.signal);
       return await Promise.race([own, arrival(this.#kept, ending.signal)]);
     } finally {

@@ -23,6 +23,16 @@ export const tests = {
     await until(() => Wire.made.every(({ closed }) => closed));
     proof.close();
   },
+  async 'who has turned to another conversation is not asked for this one'() {
+    sessionStorage.clear();
+    Wire.made = [];
+    const proof = new AgentProof(CONFIG, async () => '', {}, () => undefined);
+    let outcome = '';
+    void proof.token(true).catch(({ name }) => (outcome = name));
+    proof.close();
+    await until(() => outcome || Wire.made.length > 0);
+    same([outcome, Wire.made.length], ['AbortError', 0]);
+  },
   async 'a frame whose token was refused forgets that one, and no newer one of the tab'() {
     const { fetch: real } = globalThis;
     const address = location.href;
