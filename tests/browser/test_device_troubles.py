@@ -9,8 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import BrowserContext, expect
 
-from broker.words import Reach, Role
-from tests.browser.broker_double import BrokerDouble, brand, reach, show
+from broker.messages.facts import InvitationChanged, SessionLeft
+from broker.words import InvitationState, LeaveReason, Reach, Role
+from tests.browser.broker_double import BrokerDouble, brand, invitation, reach, show
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 from tests.browser.test_device_check import MIRROR, PLUG
 
@@ -64,6 +65,15 @@ async def test_what_makes_pictures_impossible_is_said_on_both_sides(
     await expect(page.get_by_text(sentence, exact=True)).to_be_visible()
     await expect(check).to_be_hidden()
     assert (await double.until_heard("invitation.trouble"))["trouble"] == word
+    if word == "no_webrtc":
+        # Nobody can answer there, so the invitation fails at once; what to do is not taken away.
+        failed = invitation(InvitationState.FAILED, expires_in_ms=0)
+        left = SessionLeft(seq=3, reason=LeaveReason.LEFT)
+        await double.tell(InvitationChanged(seq=2, invitation=failed), left)
+        await expect(page.get_by_role("heading")).to_have_text(
+            "The invitation could not be delivered"
+        )
+        await expect(page.get_by_text(sentence, exact=True)).to_be_visible()
     double.begin(Role.AGENT, in_session=False)
     await page.goto(f"{pages}{AGENT}&lang=en")
     await double.tell(reach(Reach.REACHABLE))

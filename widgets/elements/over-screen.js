@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { troubleBeforehand } from '../media/trouble.js';
 import { Later } from '../views/later.js';
 import { message, overWords } from './widget.js';
 
@@ -15,7 +16,8 @@ export function fetchRating() {
 export function overScreen(over, role, next, ...actions) {
   const rating = over.rating === null ? null : ratingLater(over.rating);
   const { title, help } = overWords(over, role);
-  const more = over.reason === 'declined' ? say('over_declined_help') : next;
+  const failed = over.reason === 'failed' && troubleBeforehand() === 'no_webrtc' && say('trouble_no_webrtc');
+  const more = over.reason === 'declined' ? say('over_declined_help') : failed || next;
   const screen = message({ title, help: say('in_turn', { a: help, b: more }) }, rating, ...actions);
   return { ...screen, onClosed: () => rating?.close() };
 }
