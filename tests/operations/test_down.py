@@ -8,6 +8,7 @@ import pytest
 import ray
 from ray.exceptions import ActorUnavailableError
 
+from broker.messages.cluster.nodes import PoolLevel
 from gateway.commands.down import PAUSE_S, begin_no_more
 from gateway.compose import cluster
 from gateway.settings import Away, BadSettings
@@ -29,6 +30,20 @@ class Ledger:
             raise ActorUnavailableError("It is being restarted.", None)
         self.pauses.append(for_s)
         return self._live
+
+
+class OldLedger:
+    """Stands for the handle of a ledger of the release before; it only says how many are live."""
+
+    def __init__(self, live: int) -> None:
+        self._live = live
+
+    @property
+    def level(self) -> OldLedger:
+        return self
+
+    async def remote(self) -> PoolLevel:
+        return PoolLevel(standbys=0, live=self._live, queued=0)
 
 
 @pytest.mark.parametrize("lives", [(), (0,), (0, 0)], ids=["no deployment", "one", "two"])
@@ -59,6 +74,16 @@ async def test_who_may_talk_is_not_cut_off_unasked_and_all_goes_on(
     assert [each.pauses for each in there] == [
         [] if live is None else [PAUSE_S, 0.0] for live in lives
     ]
+
+
+async def test_a_ledger_of_the_release_before_is_asked_what_it_can_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = OldLedger(2)
+    monkeypatch.setattr(cluster, "find_actors", lambda: ["ledger-0"])
+    monkeypatch.setattr(ray, "get_actor", lambda name, namespace: old)
+    with pytest.raises(BadSettings, match="2 sessions are live"):
+        await begin_no_more()
 
 
 async def test_a_ray_that_does_not_answer_is_no_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
