@@ -300,7 +300,9 @@ async def test_a_shared_screen_is_seen_large_and_a_picture_may_float(people: Peo
     width = "document.querySelector('.tile.screen video').videoWidth"
     await consumer.wait_for_function(f"() => {width} >= 320")
     await shoot(people.page, "screen-shared")
-    await people.agent.get_by_role("button", name="Stop sharing").click()
+    strip = people.agent.locator(".notice").filter(has_text="You are sharing your screen.")
+    await strip.get_by_role("button", name="Stop sharing").click()
+    await strip.wait_for(state="detached")
     await consumer.wait_for_selector(".stage:not([data-layout=screen])")
     for name in ("Mute", "Unmute", "Turn camera off"):
         await consumer.get_by_role("button", name=name, exact=True).click()
