@@ -11,7 +11,7 @@ export class Colleagues {
   #panel;
   #list = el('ul', { class: 'people' });
   #said = el('p', { class: 'fine', role: 'status' });
-  root = el('div', {}, el('h3', { text: say('colleagues') }), this.#list, this.#said);
+  root = el('div', { hidden: true }, el('h3', { text: say('colleagues') }), this.#list, this.#said);
 
   /** @param {SessionClient} client @param {Attempt} attempt @param {HTMLElement} panel */
   constructor(client, attempt, panel) {
