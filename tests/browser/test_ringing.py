@@ -248,14 +248,14 @@ async def test_one_region_that_lasts_says_each_view_aloud(
     await double.tell(InvitationChanged(seq=2, invitation=cancelled), LEFT)
     await said("The invitation was withdrawn")
     await double.tell(snapshot(1, [person(0), person(1)], attendance="elsewhere"))
-    await said("Open in another window. The session goes on there.")
+    await said("It is open in another window. The session goes on there.")
     away = MediaTransport(seq=4, epoch=1, transport_id="other", state="closed")
     await double.tell(away)
     await said("The other window is no longer open")
     await page.get_by_role("button", name="Bring it here").click()
     await page.wait_for_selector("[data-view=session]")
     await double.tell(SessionEnded(seq=5, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
-    await said("The session has ended. The agent ended it. It lasted 12:")
+    await said("The session has ended. The agent ended it. The session lasted 12:")
     assert len(lasting) == 1
 
     guest = await context.new_page()
@@ -271,6 +271,6 @@ async def test_one_region_that_lasts_says_each_view_aloud(
         "Almost there. The others have been told that you are here. Somebody will let you in."
     )
     await double.tell(snapshot(2, [person(0), person(2)], attendance="elsewhere"))
-    await said("Open in another window. The session goes on there.")
+    await said("It is open in another window. The session goes on there.")
     await guest.get_by_role("button", name="Bring it here").click()
     await guest.wait_for_selector("[data-view=session]")

@@ -178,7 +178,7 @@ async def test_the_consumer_ends_and_a_second_session_works(people: People) -> N
         await expect(frame.locator(".tile[data-picture=yes]:visible")).to_have_count(2)
     await consumer.get_by_role("button", name="End", exact=True).click()
     await expect(people.agent.get_by_text("The consumer ended it.")).to_be_visible()
-    await expect(consumer.get_by_text("It lasted")).to_be_visible()
+    await expect(consumer.get_by_text("The session lasted")).to_be_visible()
     await expect(consumer.get_by_text("The consumer ended it.")).to_have_count(0)
     await people.agent.get_by_role("button", name="Close").click()
 

@@ -36,7 +36,7 @@ export default {
   not_connected: 'Nicht verbunden',
   not_connected_help: 'Der Videodienst hat dieses Widget abgewiesen: {why}',
 
-  idle_title: 'Sprechen Sie {name} von Angesicht zu Angesicht',
+  idle_title: 'Mit {name} per Video sprechen',
   start_video: 'Video beginnen',
   start_voice: 'Nur mit Ton beginnen',
   starting: 'Beginnt…',
@@ -247,7 +247,7 @@ export default {
   over_next: 'Im Chat geht es weiter; von dort können wir Sie wieder anrufen.',
   over_link: 'Um wieder dazuzukommen, bitten Sie um einen neuen Link.',
   over_page: 'Sie können diese Seite schließen.',
-  over_lasted: 'Es dauerte {time}.',
+  over_lasted: 'Das Gespräch dauerte {time}.',
   ended_by_agent: 'Die Beratung hat es beendet.',
   ended_by_consumer: 'Die Kundenseite hat es beendet.',
   ended_by_supervisor: 'Die Teamleitung hat es beendet.',

@@ -247,7 +247,7 @@ export default {
   over_next: 'Puede continuar en el chat; desde allí podemos volver a llamarle.',
   over_link: 'Para volver a entrar, pida un enlace nuevo.',
   over_page: 'Puede cerrar esta página.',
-  over_lasted: 'Duró {time}.',
+  over_lasted: 'La sesión duró {time}.',
   ended_by_agent: 'La terminó el agente.',
   ended_by_consumer: 'La terminó el cliente.',
   ended_by_supervisor: 'La terminó un supervisor.',

@@ -247,7 +247,7 @@ export default {
   over_next: 'Vous pouvez poursuivre dans le chat ; nous pourrons vous y rappeler.',
   over_link: 'Pour revenir, demandez un nouveau lien.',
   over_page: 'Vous pouvez fermer cette page.',
-  over_lasted: 'Durée : {time}.',
+  over_lasted: 'La session a duré {time}.',
   ended_by_agent: 'Le conseiller y a mis fin.',
   ended_by_consumer: 'Le client y a mis fin.',
   ended_by_supervisor: 'Un superviseur y a mis fin.',

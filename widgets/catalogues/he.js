@@ -247,7 +247,7 @@ export default {
   over_next: 'אפשר להמשיך בצ׳אט. משם נוכל לצלצל אליכם שוב.',
   over_link: 'כדי להיכנס שוב, בקשו קישור חדש.',
   over_page: 'אפשר לסגור את הדף.',
-  over_lasted: 'היא נמשכה {time}.',
+  over_lasted: 'השיחה נמשכה {time}.',
   ended_by_agent: 'הנציג סיים אותה.',
   ended_by_consumer: 'הלקוח סיים אותה.',
   ended_by_supervisor: 'מנהל סיים אותה.',

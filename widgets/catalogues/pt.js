@@ -247,7 +247,7 @@ export default {
   over_next: 'Você pode continuar no chat. De lá podemos chamar você de novo.',
   over_link: 'Para entrar de novo, peça um novo link.',
   over_page: 'Você pode fechar esta página.',
-  over_lasted: 'Durou {time}.',
+  over_lasted: 'A sessão durou {time}.',
   ended_by_agent: 'O atendente a encerrou.',
   ended_by_consumer: 'O cliente a encerrou.',
   ended_by_supervisor: 'Um supervisor a encerrou.',

@@ -189,8 +189,7 @@ export class AgentWidget extends Widget {
       return { ...message(words, button), next: button };
     });
     // Behind it stands what can be done now.
-    const broken = role === 'agent' && over.for === 'session' && !over.reason.startsWith('ended_by');
-    next.set(say(ways.length > 0 ? 'come_back' : broken ? 'try_again' : 'close'));
+    next.set(say(ways.length > 0 ? 'come_back' : 'close'));
   }
 
   #renderHost() {

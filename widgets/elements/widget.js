@@ -29,7 +29,7 @@ export class Widget extends HTMLElement {
     void import('./aloud.js').then(({ sayAloud }) => sayAloud(view.root), () => {});
     if (held) {
       // The next key of who writes would press a button.
-      const next = at?.matches('input') ? null : view.root.querySelector('[data-focus], button:not([hidden])');
+      const next = at?.matches('input') ? null : view.root.querySelector(':is([data-focus], button):not([hidden])');
       view.root.tabIndex = -1;
       /** @type {HTMLElement} */ (next ?? view.root).focus({ preventScroll: true });
     }

@@ -73,9 +73,9 @@ class PersonRow {
       refuse: wordButton('refuse', ask('participant.refuse'), 'small'),
       mute_person: deed('mute_person', ask('participant.mute', { sources: ['microphone'] })),
       stop_video: deed('stop_video', ask('participant.mute', { sources: ['camera'] })),
-      remove: deed('remove', ask('participant.remove'), 'stop'),
       hand_over: deed('hand_over', ask('session.hand_over')),
       ask_screen: deed('ask_screen', ask('screen.request')),
+      remove: deed('remove', ask('participant.remove'), 'stop'),
     };
     this.root.append(el('div', { class: 'person-actions' }, ...Object.values(this.#buttons)));
   }

@@ -16,13 +16,13 @@ export const tests = {
       title: 'You were away for too long',
       help: 'Your connection was gone, and your place was given up.',
     });
-    same(over('left').help, 'It lasted 1:05.');
+    same(over('left').help, 'The session lasted 1:05.');
   },
   async 'sentences follow one another as their language sets them'() {
     const helped = () => over('agent_absent', { for: 'session' }).help;
     await loadLanguage(['ja']);
     same(helped(), '担当者が長く不在でした。通話時間は1:05でした。');
     await loadLanguage(['en']);
-    same(helped(), 'There was no agent for too long. It lasted 1:05.');
+    same(helped(), 'There was no agent for too long. The session lasted 1:05.');
   },
 };
