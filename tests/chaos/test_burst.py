@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 * PATIENCE)]
 STARTS = 200
 WITHIN_S = 1.0
 STANDBYS = 10
-SLOTS = 12
+SLOTS = 18
 """Of each of the two nodes: more session actors than these there cannot be."""
 BOUND_S = Limits().open_timeout_s * PATIENCE
 """A gateway waits no longer for the ledger's answer."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests import patience
 from tests.chaos.busy import Busy
-from tests.chaos.load import check, during, load, longest
+from tests.chaos.load import CHANGES, check, during, load, longest
 from tests.chaos.town import MOVED_S, People, Town, open_town
 from tests.ledger import postgres
 from tests.operations.cluster import until
@@ -51,7 +51,16 @@ async def test_a_node_with_more_sessions_than_the_reserve_dies(tmp_path: Path) -
             await patience.until(
                 lambda: all(epoch_of(one) > 1 for one in busy), "all are back", MOVED_S, every=0.1
             )
+            await patience.until(
+                lambda: min(changes_of(busy)) >= CHANGES, "enough is changed", MOVED_S, every=0.1
+            )
         await judge(town, calls, busy, spare)
+
+
+def changes_of(busy: list[Busy]) -> list[int]:
+    """How many acknowledged changes each call has."""
+    pairs = zip(busy[::2], busy[1::2], strict=True)
+    return [len(agent.changed) + len(consumer.changed) for agent, consumer in pairs]
 
 
 def epoch_of(one: Busy) -> int:
