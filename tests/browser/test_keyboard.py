@@ -254,8 +254,8 @@ def scene_of(scenes: tuple[Scene, ...], name: str) -> Scene:
 SETTINGS = Scene("settings", AGENT, Role.AGENT, _settings)
 PEOPLE = [
     *("Mute: Maya Cohen", "Ask to share the screen: Maya Cohen"),
-    *("Remove: Noa Levi", "Ask to share the screen: Noa Levi"),
-    *("Mute: 李小龍", "Remove: 李小龍", "Put in charge: 李小龍"),
+    *("Ask to share the screen: Noa Levi", "Remove: Noa Levi"),
+    *("Mute: 李小龍", "Put in charge: 李小龍", "Remove: 李小龍"),
     *("Name (if you like)", "Make link", "Withdraw"),
 ]
 MORE = [

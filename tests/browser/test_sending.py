@@ -372,7 +372,7 @@ async def test_an_agent_whose_own_window_is_closed_is_told_so_and_can_go_on(
     heading = page.get_by_role("heading")
     for seq, transport, state, said in (
         (2, "another", "connected", None),
-        (3, offer["transport_id"], "closed", "Open in another window"),
+        (3, offer["transport_id"], "closed", "It is open in another window"),
         (4, "another", "closed", "The other window is no longer open"),
     ):
         await double.tell(MediaTransport(seq=seq, epoch=1, transport_id=transport, state=state))
