@@ -47,14 +47,11 @@ def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
         return Ended(stop_gateway(run), 0)
     from gateway.compose import entry as compose
 
-    compose.join_ray(address)
-    try:
+    with compose.joined_ray(address):
         if not drop_live:
             asyncio.run(begin_no_more())
         gateway = stop_gateway(run)
         actors = asyncio.run(compose.end_cluster())
-    finally:
-        compose.leave_ray()
     running.remove(data)
     return Ended(gateway, actors)
 

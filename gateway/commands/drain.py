@@ -178,8 +178,5 @@ def _joined(data: Path, address: str | None) -> Iterator[ModuleType]:
         )
     from gateway.compose import entry as compose
 
-    compose.join_ray(address)
-    try:
+    with compose.joined_ray(address):
         yield compose
-    finally:
-        compose.leave_ray()

@@ -15,6 +15,7 @@ from gateway.compose.options import ACTOR_START_S
 from gateway.compose.ray_runtime import (
     count_nodes,
     join_ray,
+    joined_ray,
     leave_ray,
     list_nodes,
     private_ray,
@@ -32,6 +33,7 @@ __all__ = [
     "count_nodes",
     "end_cluster",
     "join_ray",
+    "joined_ray",
     "leave_ray",
     "list_nodes",
     "node_name",

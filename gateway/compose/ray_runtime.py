@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 import threading
-from collections.abc import Mapping
-from contextlib import chdir
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,24 @@ def _logs_of(context: Any) -> Path:
 def stop_ray() -> None:
     """End the private Ray and every process it started; harmless when there is none."""
     ray.shutdown()
+
+
+@contextmanager
+def joined_ray(address: str) -> Iterator[None]:
+    """Join an existing Ray for as long as a command works with it.
+
+    Ray tells whoever has joined of a lost node on their standard output, where programs read the
+    command's answer. Meanwhile what is printed goes to standard error.
+
+    Raises:
+        BadSettings: it cannot be joined, in one sentence.
+    """
+    with redirect_stdout(sys.stderr):
+        join_ray(address)
+        try:
+            yield
+        finally:
+            leave_ray()
 
 
 def leave_ray() -> None:

@@ -337,7 +337,11 @@ class Operator:
 
     def run(self, *words: str) -> tuple[int, str]:
         """Run another command; returns its status and what it said."""
-        done = subprocess.run(
+        done = self._run(*words)
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*self._program(), *words],
             env=self.environment,
             cwd=self.folder,
@@ -345,7 +349,6 @@ class Operator:
             text=True,
             timeout=START_S,
         )
-        return done.returncode, (done.stdout + done.stderr).strip()
 
     def _program(self) -> list[str]:
         """`switchboard` as it is installed, or that of the other release this shell is given.
@@ -361,7 +364,7 @@ class Operator:
 
     def down(self, *words: str) -> dict[str, object]:
         """Run `switchboard down --json`, which must succeed."""
-        status, said = self.run("down", "--json", "--data-dir", str(self.folder / "data"), *words)
-        assert status == 0, said
-        answer: dict[str, object] = json.loads(said)
+        done = self._run("down", "--json", "--data-dir", str(self.folder / "data"), *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        answer: dict[str, object] = json.loads(done.stdout)
         return answer

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private.worker import print_to_stdstream
 from ray.exceptions import ActorUnavailableError
 
 from broker.messages.cluster.nodes import PoolLevel
 from gateway.commands.down import PAUSE_S, begin_no_more
-from gateway.compose import cluster
+from gateway.compose import cluster, ray_runtime
 from gateway.settings import Away, BadSettings
 
 
@@ -93,6 +94,19 @@ async def test_a_ray_that_does_not_answer_is_no_empty_one(monkeypatch: pytest.Mo
     monkeypatch.setattr(cluster, "find_actors", find)
     with pytest.raises(Away):
         await begin_no_more()
+
+
+def test_what_ray_tells_of_a_lost_node_is_no_part_of_a_commands_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray_runtime, "join_ray", lambda address: None)
+    monkeypatch.setattr(ray_runtime, "leave_ray", lambda: None)
+    lost = {"lines": ["A node was lost."], "pid": "raylet", "is_err": False}
+    with ray_runtime.joined_ray("127.0.0.1:1"):
+        print_to_stdstream(lost, ignore_prefix=False)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "A node was lost." in said.err
 
 
 def _there(monkeypatch: pytest.MonkeyPatch, *lives: int | None) -> list[Ledger]:
