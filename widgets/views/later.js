@@ -4,7 +4,8 @@ const REST_MS = 3_000;
 const LONGEST_REST_MS = 60_000;
 
 /**
- * A part of a screen that is seldom wanted. It comes with styles when asked for, or once the page has shown what matters: later the gateway may serve another revision.
+ * A part of a screen that is seldom wanted. It comes with styles when asked for, or once the page
+ * has shown what matters: later the gateway may serve another revision.
  * @template {{root: HTMLElement, close?: () => void}} P @template [M=any]
  */
 export class Later {
