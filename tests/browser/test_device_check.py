@@ -165,11 +165,17 @@ REST_MS = 1_500
 SOONER = sooner(60_000, REST_MS)
 
 
+async def in_mirror(page: Page) -> str:
+    """The camera's track, once its picture is in the mirror."""
+    await page.wait_for_function(f"() => {MIRROR}?.videoWidth > 0")
+    track: str = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
+    return track
+
+
 async def look(page: Page, button: str) -> str:
     """Look at oneself, and be done with it; returns the camera's track."""
     await page.get_by_role("button", name=button).click()
-    await page.wait_for_function(f"() => {MIRROR}?.videoWidth > 0")
-    track: str = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
+    track = await in_mirror(page)
     await page.get_by_role("button", name="Done").click()
     return track
 
@@ -188,10 +194,10 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
         "() => !document.querySelector('switchboard-agent').client.media.live"
     )
     await page.get_by_role("button", name="Camera and microphone").click()
+    seen = await in_mirror(page)
     # What the broker says meanwhile takes nothing away.
     await double.tell(reach(Reach.HIDDEN))
     await page.keyboard.press("Escape")
-    seen = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
     await page.get_by_role("button", name="Start video").click()
     await double.until_heard("session.start")
     await double.tell(snapshot(0, [person(0), person(1)]))
