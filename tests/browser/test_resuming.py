@@ -123,17 +123,20 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
         await until_counts(side, frames=10, energy=0.0001)
 
 
+OPENING_MS = 4_000
 CAMERAS_TAKE_TIME = """(() => {
   const { mediaDevices } = navigator;
   const ask = mediaDevices?.getUserMedia.bind(mediaDevices);
   if (!ask) return;
+  const [{ type }] = performance.getEntriesByType('navigation');
   mediaDevices.getUserMedia = async (wish) => {
-    const ms = location.search.includes('handOver') ? 4_000 : 500;
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    const moves = location.search.includes('handOver') || type === 'reload';
+    await new Promise((resolve) => setTimeout(resolve, moves ? OPENING_MS : 500));
     return ask(wish);
   };
-})()"""
-"""Real ones do, and so do people whom the browser asks: longer than a relay waits for a picture."""
+})()""".replace("OPENING_MS", str(OPENING_MS))
+"""Real ones do, and so do people whom the browser asks: where a call moves to, longer than a relay
+waits for a picture."""
 SEEN = """(value) => {
   Object.defineProperty(document, 'visibilityState', { value, configurable: true });
   document.dispatchEvent(new Event('visibilitychange'));
@@ -166,20 +169,22 @@ NOTE_ARRIVALS = """(() => {
 made up. Looks are late where a page is busy: what came meanwhile is noted with the next."""
 
 
-async def longest_pauses(begin: float, end: float, *places: Page | Frame) -> dict[str, float]:
+async def pauses(begin: float, end: float, *places: Page | Frame) -> dict[str, list[float]]:
     """For how many milliseconds in a row nobody saw a new picture, and heard nothing, in one or
     another of these places. While a page is too busy to look it witnesses nothing."""
     noted = [await place.evaluate("window.arrivals") for place in places]
-    pauses = {}
+    found: dict[str, list[float]] = {}
     for kind in ("pictures", "sound"):
         looks = sorted((at, came) for each in noted for at, came in each[kind] if begin < at < end)
         assert looks, (kind, begin, end)
-        pause = longest = 0.0
+        runs = [0.0]
         for (before, _), (at, came) in pairwise(looks):
-            pause = 0.0 if came else pause + min(at - before, 3 * LOOK_MS)
-            longest = max(longest, pause)
-        pauses[kind] = longest
-    return pauses
+            if came:
+                runs.append(0.0)
+            else:
+                runs[-1] += min(at - before, 3 * LOOK_MS)
+        found[kind] = [run for run in runs if run]
+    return found
 
 
 async def in_a_call(people: People, mover: str) -> tuple[Frame, Frame]:
@@ -232,12 +237,15 @@ async def test_one_moves_to_an_own_window_and_back_without_a_gap(people: People,
     await expect(own.get_by_text("Open in another window")).to_be_visible()
     await until_counts(other, frames=10, energy=0.0001)
     ended = await other.evaluate(now)
-    # Nobody misses more than thrice what they miss while nothing moves: by that measure a browser
-    # calls a picture frozen (webrtc-stats, `freezeCount`). One camera's opening alone is longer.
-    sides = {"who stays": (other,), "who moves": (mover, own)}
-    quiet = await longest_pauses(begun, moved, other)
-    limit = 3 * max(quiet.values())
-    moving = {side: await longest_pauses(moved, ended, *at) for side, at in sides.items()}
-    assert all(pause <= limit for each in moving.values() for pause in each.values()), (
-        f"quiet: {quiet}; while it moves: {moving}"
-    )
+    # By this measure a browser calls a picture frozen (webrtc-stats, `freezeCount`): thrice what is
+    # missed while nothing moves. Each of two moves may freeze it once, as a seat's switch may, for
+    # a small part of the camera's opening; nothing freezes sound.
+    quiet = await pauses(begun, moved, other)
+    limit = 3 * max(pause for each in quiet.values() for pause in each)
+    for side, places in {"who stays": (other,), "who moves": (mover, own)}.items():
+        moving = await pauses(moved, ended, *places)
+        frozen = {kind: [pause for pause in moving[kind] if pause > limit] for kind in moving}
+        told = f"{side}: longer than {limit:.0f} ms in a row without {frozen}"
+        assert not frozen["sound"], told
+        assert len(frozen["pictures"]) <= 2, told
+        assert all(pause < OPENING_MS / 4 for pause in frozen["pictures"]), told
