@@ -77,10 +77,9 @@ export class AgentHost extends EventTarget {
   get ids() {
     const given = idsFromQuery(this.#query);
     const { 'chatInfo.isMessaging': messaging, 'chatInfo.spectatedEngagement': spectated } = this.values;
-    const channel = typeof messaging === 'boolean' ? (messaging ? 'messaging' : 'chat') : given?.channel;
-    const known = IDS.map(([id, path]) => [id, this.values[path] ?? given?.[id]]);
-    const spectating = spectated === true;
-    const ids = engagementIds({ ...given, ...Object.fromEntries(known), channel, spectating });
+    const channel = typeof messaging === 'boolean' ? (messaging ? 'messaging' : 'chat') : null;
+    const told = Object.fromEntries(IDS.map(([id, path]) => [id, this.values[path]]));
+    const ids = engagementIds(given, { ...told, channel, spectating: spectated === true });
     return ids?.rt_session_id ? ids : null;
   }
 

@@ -4,16 +4,18 @@ function idText(value) {
   return String(value).trim().slice(0, 128);
 }
 
-/** @param {Record<string, unknown>} fields @returns {EngagementIds|null} Null while the account is unknown. */
-export function engagementIds(fields) {
+/**
+ * @param {...(Record<string, unknown>|null)} tellers What a later one tells counts more.
+ * @returns {EngagementIds|null} Null while the account is unknown.
+ */
+export function engagementIds(...tellers) {
   /** @type {Record<string, string|boolean>} */
   const ids = {};
-  for (const [name, value] of Object.entries(fields)) {
+  for (const [name, value] of tellers.flatMap((told) => Object.entries(told ?? {}))) {
+    const text = idText(value);
     if (typeof value === 'boolean') ids[name] = value;
-    else if (name === 'visitor_name') ids[name] = idText(value).slice(0, 80);
-    else if (/agent_id$/u.test(name)) ids[name] = idText(value).split(/[.:]/u).at(-1) ?? '';
-    else ids[name] = idText(value);
-    if (ids[name] === '') delete ids[name];
+    else if (name === 'visitor_name' && text) ids[name] = text.slice(0, 80);
+    else if (text) ids[name] = (/agent_id$/u.test(name) && text.split(/[.:]/u).at(-1)) || text;
   }
   return ids.account_id ? /** @type {EngagementIds} */ (ids) : null;
 }

@@ -58,22 +58,20 @@ export class WindowHost extends EventTarget {
   /** @returns {EngagementIds|null} Null until there is a conversation. */
   get ids() {
     const given = idsFromQuery(this.#query);
-    const conversation = this.#data.conversationInfo ?? {};
-    const engagement = this.#data.engagementInfo ?? {};
-    const people = Array.isArray(this.#data.participants) ? this.#data.participants : [];
-    const agent = people.find((one) => one?.type === 'agent');
-    const visitor = people.find((one) => one?.type === 'visitor');
-    const ids = engagementIds({
-      ...given,
-      account_id: given?.account_id ?? this.#fromQuery('accountId') ?? engagement.site,
-      window_session_id: conversation.sessionId ?? given?.window_session_id,
-      conversation_id: conversation.conversationId ?? given?.conversation_id,
-      chatting_agent_id: agent?.id ?? given?.chatting_agent_id,
-      visitor_id: engagement.svid ?? given?.visitor_id,
-      participant_visitor_id: visitor?.id ?? given?.participant_visitor_id,
-      visitor_name: visitor?.name ?? given?.visitor_name,
-      channel: channelOf(conversation.channelType) ?? given?.channel,
-      is_pop_out: engagement.isPopOut === true,
+    const { conversationInfo: conversation, engagementInfo: engagement, participants } = this.#data;
+    /** @param {string} type */
+    const first = (type) => Array.isArray(participants) && participants.find((one) => one?.type === type);
+    const visitor = first('visitor');
+    const ids = engagementIds(given, {
+      account_id: given?.account_id ?? (this.#sdk?.getQuery?.('accountId') || engagement?.site),
+      window_session_id: conversation?.sessionId,
+      conversation_id: conversation?.conversationId,
+      chatting_agent_id: first('agent')?.id,
+      visitor_id: engagement?.svid,
+      participant_visitor_id: visitor?.id,
+      visitor_name: visitor?.name,
+      channel: /^(chat|messaging)$/u.exec(conversation?.channelType)?.[0],
+      is_pop_out: engagement?.isPopOut === true,
     });
     return ids?.window_session_id || ids?.conversation_id ? ids : null;
   }
@@ -84,11 +82,6 @@ export class WindowHost extends EventTarget {
   /** Raise the window's counter: all that the SDK offers. @param {string} text */
   notify(text) {
     this.#sdk?.notify?.({ content: text });
-  }
-
-  /** @param {string} key */
-  #fromQuery(key) {
-    return this.#sdk?.getQuery?.(key) || undefined;
   }
 
   /** @param {string} name @param {any} event */
@@ -109,9 +102,4 @@ export class WindowHost extends EventTarget {
     clearTimeout(this.#scheduled);
     this.#scheduled = setTimeout(() => this.dispatchEvent(new Event('change')), 20);
   }
-}
-
-/** @param {unknown} value */
-function channelOf(value) {
-  return value === 'chat' || value === 'messaging' ? value : undefined;
 }

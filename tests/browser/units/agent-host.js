@@ -2,7 +2,7 @@ import { AgentHost } from '../../../widgets/hosts/agent-host.js';
 import { postponed, same } from './check.js';
 
 /** A workspace that knows these values, and takes or refuses commands by name. */
-async function host(values, refused = []) {
+async function host(values, refused = [], address = '') {
   const commands = [];
   let callbacks = {};
   globalThis.lpTag = {
@@ -21,7 +21,7 @@ async function host(values, refused = []) {
       },
     },
   };
-  const made = new AgentHost(new URLSearchParams());
+  const made = new AgentHost(new URLSearchParams(address));
   await made.start();
   return { host: made, commands, callbacks };
 }
@@ -56,6 +56,10 @@ export const tests = {
   'a session id that is a number becomes a string': async () => {
     const { host: one } = await host({ ...CONVERSATION, 'chatInfo.rtSessionId': 4711 });
     same(one.ids.rt_session_id, '4711');
+  },
+  'an id that the workspace tells empty is what the address says': async () => {
+    const { host: one } = await host({ ...CONVERSATION, 'visitorInfo.visitorName': '' }, [], 'accountId=acc&visitorName=Ada');
+    same(one.ids.visitor_name, 'Ada');
   },
   'a script that comes late is found all the same': async () => {
     delete globalThis.lpTag;

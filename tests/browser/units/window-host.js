@@ -24,6 +24,31 @@ export const tests = {
     same([late.ids.conversation_id, late.missing], ['c-1', false]);
   },
 
+  async 'what the window tells counts, what it does not tell or tells empty the address says'() {
+    globalThis.lpTag = {
+      LPWidgetSDK: {
+        init({ bind }) {
+          const conversation = { sessionId: 7, conversationId: null, channelType: 'sms' };
+          bind.conversationInfo.func({ data: conversation });
+          bind.participants.func({ data: [null, { type: 'visitor', id: ' v-2 ', name: '' }] });
+          return { getQuery: () => '' };
+        },
+      },
+    };
+    const address = 'accountId=acc&sessionId=s-1&conversationId=c-1&visitorName=Ada&channel=chat';
+    const host = new WindowHost(new URLSearchParams(address));
+    await host.start();
+    same(host.ids, {
+      account_id: 'acc',
+      window_session_id: '7',
+      conversation_id: 'c-1',
+      visitor_name: 'Ada',
+      channel: 'chat',
+      participant_visitor_id: 'v-2',
+      is_pop_out: false,
+    });
+  },
+
   async 'nobody looks for a window after the widget has left the page'() {
     delete globalThis.lpTag;
     const gone = new WindowHost(new URLSearchParams());
