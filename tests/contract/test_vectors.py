@@ -1,4 +1,4 @@
-"""The vectors, read by Python. The browser reads the same files (`widgets/protocol/read.js`).
+"""The vectors, read by Python. JavaScript reads the same files (`tests/contract/reader`).
 
 `*-valid.json` and `*-invalid.json` hold messages by direction; `broker-later.json` holds what a
 later broker may send, which a widget must read or ignore and the broker's own models refuse.

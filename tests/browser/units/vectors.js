@@ -1,4 +1,4 @@
-import { clientMisfit, readBrokerMessage } from '../../../widgets/protocol/read.js';
+import { clientMisfit, readBrokerMessage } from '../../contract/reader/read.js';
 import { INITIAL, reduce } from '../../../widgets/session/reduce.js';
 import { frozen, same } from './check.js';
 

@@ -1,12 +1,12 @@
-/** Reads every vector with the widgets' own reader; prints what went otherwise than it should. */
+/** Reads every vector by the generated shapes; prints what went otherwise than it should. */
 import { readFileSync } from "node:fs";
-import { clientMisfit, readBrokerMessage, readLoginMessage } from "../../widgets/protocol/read.js";
+import { clientMisfit, readBrokerMessage, readLoginMessage } from "./read.js";
 
 let read = 0;
 const problems = [];
 
 function vectors(name) {
-  const rows = JSON.parse(readFileSync(new URL(`vectors/${name}.json`, import.meta.url), "utf8"));
+  const rows = JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
   read += rows.length;
   return rows;
 }
