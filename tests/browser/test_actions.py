@@ -32,7 +32,7 @@ from tests.browser.broker_double import (
     show,
     snapshot,
 )
-from tests.browser.gallery import BY_LINK, ENGAGEMENT, JOIN
+from tests.browser.gallery import AGENT, BY_LINK, ENGAGEMENT, JOIN
 
 TOAST_BELOW = """() => {
   const [card, toast] = ['.alone', '.toast']
@@ -74,19 +74,37 @@ async def test_a_browser_without_a_codec_in_common_is_told_what_it_lacks(
     )
     await expect(page.get_by_text("Opus, and VP8 or H.264")).to_be_visible()
 
-    # Whoever is turned away is told why: in their words where there are some, else by the code.
-    for code, why in (
-        (ErrorCode.NOT_PERMITTED, "You may not do that here."),
-        (ErrorCode.UNKNOWN_ACCOUNT, "unknown_account"),
-    ):
-        await double.tell(
-            RequestRefused(reply_to="0", code=code, message="In English.", retryable=False)
-        )
-        await double.drop(4403)
-        said = page.get_by_text("The video service refused this widget")
-        await expect(said).to_have_text(f"The video service refused this widget: {why}")
+
+TURNED_AWAY: list[tuple[int, ErrorCode | None, str]] = [
+    (4401, ErrorCode.TOKEN_EXPIRED, "Your login was not accepted. Please log in again."),
+    (4403, ErrorCode.NOT_PERMITTED, "Your login was not accepted. Please log in again."),
+    (4404, ErrorCode.UNKNOWN_ACCOUNT, "Video is not set up for this account."),
+    (4403, ErrorCode.ORIGIN_REFUSED, "Video is not allowed on this page."),
+    (4400, None, "This page is out of date. Please load it anew."),
+    (4404, ErrorCode.UNKNOWN_SESSION, "The session has already ended."),
+    (1008, None, "That did not work. Please try again."),
+]
+"""Close code, refusal before it, and what the agent reads."""
+
+
+async def test_an_agent_who_is_turned_away_reads_why_and_whom_to_ask(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
+    for closed, code, why in TURNED_AWAY:
+        if code is not None:
+            refused = RequestRefused(reply_to="0", code=code, message="Latin.", retryable=False)
+            await double.tell(refused)
+        else:
+            await double.tell()
+        await double.drop(closed)
+        await expect(page.locator(".message h1 + p")).to_have_text(why)
+        small = page.get_by_text("If it stays so, give your administrator this code")
+        await expect(small).to_have_text(re.compile(rf": {code or closed}$"))
         double.begin(Role.AGENT, in_session=False)
         await page.get_by_role("button", name="Try again").click()
+        await double.until_heard("connection.hello")
 
 
 RINGS: list[tuple[str, InvitationState, dict[str, Any]]] = [

@@ -9,6 +9,7 @@ import pytest
 
 from actors.relay import Grade
 from actors.session.media import QUALITY_WORDS
+from broker.errors import ErrorCode
 from broker.messages.client import InvitationTrouble
 from broker.state import HIDDEN_WAYS
 from broker.words import (
@@ -110,7 +111,14 @@ ALIKE = {"cancelled", "failed"}
 TROUBLES = re.findall(
     r"[a-z_]+", InvitationTrouble.model_json_schema()["properties"]["trouble"]["pattern"]
 )
+AGENT_WIDGET = (WIDGETS / "elements" / "agent-widget.js").read_text()
+DOORS = {
+    why: re.compile(codes)
+    for why, codes in re.findall(r"^  \['(\w+)', /(.*)/u\],$", AGENT_WIDGET, re.MULTILINE)
+}
+"""What an agent reads of a connection that was refused, by the codes that refuse it."""
 SPOKEN: dict[str, set[str]] = {
+    "closed": set(DOORS),
     "colleague": {asked.value for asked in Asked},
     "way": {way.value for way in Way},
     "is": {way.value for way in HIDDEN_WAYS},
@@ -147,6 +155,42 @@ def test_every_word_of_the_broker_has_its_sentence() -> None:
     assert missing == []
     for reason in EndReason:
         assert reason.value in english
+
+
+MOMENTS = {
+    ErrorCode.LEDGER_AWAY,
+    ErrorCode.SESSION_AWAY,
+    ErrorCode.SHUTTING_DOWN,
+    ErrorCode.HELLO_TIMEOUT,
+    ErrorCode.TOO_SLOW,
+    ErrorCode.INTERNAL,
+}
+"""What passes by itself: to try again is all there is to say."""
+UNREAD = {
+    # Whoever negotiates acts on these, and says how far sound and picture are.
+    ErrorCode.OFFER_INVALID,
+    ErrorCode.OFFER_TOO_LARGE,
+    ErrorCode.OFFER_WITHOUT_MEDIA,
+    ErrorCode.NO_COMMON_CODEC,
+    ErrorCode.STALE_EPOCH,
+    # Screens of their own.
+    ErrorCode.REPLACED,
+    ErrorCode.LINK_USED,
+    ErrorCode.UNKNOWN_ENTRY,
+    # Only operators name nodes.
+    ErrorCode.UNKNOWN_NODE,
+}
+
+
+def test_whatever_is_refused_is_a_sentence_and_no_code() -> None:
+    english, words = catalogue("en"), (CATALOGUES / "words.js").read_text()
+    alike = dict(re.findall(r"^  (\w+): '(\w+)',$", words, re.MULTILINE))
+    assert alike.keys() <= set(ErrorCode) | {"busy"}
+    told = {code for code in ErrorCode if f"error_{alike.get(code, code)}" in english}
+    doors = {code for code in ErrorCode if any(each.match(code) for each in DOORS.values())}
+    assert set(ErrorCode) - told - doors == MOMENTS | UNREAD
+    assert not (told | doors) & (MOMENTS | UNREAD)
+    assert all(f"error_{code}" in english for code in alike.values())
 
 
 def test_every_sentence_is_said_somewhere() -> None:

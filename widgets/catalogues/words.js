@@ -1,6 +1,14 @@
 /** Languages there is a catalogue for; each is one file with the same keys. */
 export const LANGUAGES = ['en', 'de', 'es', 'fr', 'he', 'ja', 'pt'];
 
+/** Codes that people read in the words of another. @type {Record<string, string>} */
+const ALIKE = {
+  unknown_session: 'session_ended',
+  unknown_invitation: 'invitation_closed',
+  no_invitation: 'invitation_closed',
+  busy: 'rate_limited',
+};
+
 /** @type {Record<string, string>} */
 let catalogue = {};
 
@@ -29,10 +37,10 @@ export function knows(key) {
   return key in catalogue;
 }
 
-/** @param {any} error A refusal of the broker. @param {string} [otherwise] Where it has no sentence. */
-export function errorSentence(error, otherwise = say('error_other')) {
-  const key = `error_${error?.code}`;
-  return knows(key) ? say(key) : otherwise;
+/** @param {any} error What refused or broke a request. */
+export function errorSentence(error) {
+  const key = `error_${ALIKE[error?.code] ?? error?.code}`;
+  return say(knows(key) ? key : 'error_other');
 }
 
 /** @param {string} tag */

@@ -5,10 +5,19 @@ import { AgentHost } from '../hosts/agent-host.js';
 import { SessionClient } from '../session/client.js';
 import { AgentIdle } from '../views/agent-idle.js';
 import { wordButton } from '../views/buttons.js';
+import { el } from '../views/dom.js';
 import { Later } from '../views/later.js';
 import { SessionView } from '../views/session-view.js';
 import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, lobby, message, overWords, presentAway, told, Widget } from './widget.js';
+
+/** What stands between an agent and the service, by the codes that say so. @type {[string, RegExp][]} */
+const CLOSED = [
+  ['login', /^(token_\w+|not_permitted|(http_|4)40[13])$/u],
+  ['account', /^unknown_account$/u],
+  ['page', /^origin_refused$/u],
+  ['version', /^(malformed|message_too_large|binary_frame|hello_expected|protocol_unsupported|4400)$/u],
+];
 
 /**
  * The agent's widget: one button that rings, then the session. The frame may reload,
@@ -202,12 +211,15 @@ export class AgentWidget extends Widget {
 
   /** @param {SessionClient} client */
   #renderClosed({ link }) {
-    const back = () => this.#connect();
-    if (link.code === 4401) this.#proof?.forget(this.#token);
-    const why = errorSentence(link.refusal, String(link.refusal?.code ?? link.code));
+    const code = String(link.refusal?.code ?? link.code);
+    const why = CLOSED.find(([, codes]) => codes.test(code))?.[0];
+    if (why === 'login') this.#proof?.forget(this.#token);
+    const back = why === 'version' ? () => location.reload() : () => this.#connect();
     this.present('closed', () => {
       if (link.code === 4409) return elsewhere(back);
-      return message({ title: say('not_connected'), help: say('not_connected_help', { why }) }, again(back));
+      const help = why ? say(`closed_${why}`) : errorSentence(link.refusal);
+      const admin = el('p', { class: 'fine', text: say('not_connected_help', { code }) });
+      return message({ title: say('not_connected'), help }, again(back), admin);
     });
   }
 }
