@@ -7,8 +7,8 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 
 from broker.errors import ErrorCode
 from broker.messages.facts import MediaSpeaker, RequestRefused, SessionWaiting
-from broker.words import Attendance, Reach, Role
-from tests.browser.broker_double import BrokerDouble, person, reach, show, snapshot
+from broker.words import Attendance, Mode, Reach, Role
+from tests.browser.broker_double import BrokerDouble, invitation, person, reach, show, snapshot
 from tests.browser.demo import sooner
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 from tests.patience import PATIENCE, until
@@ -48,6 +48,10 @@ LATE_GRANT = """{
   };
 }"""
 """The speaker was chosen another day; the browser gives it with the microphone only."""
+NO_CAMERA_HERE = """Object.defineProperty(document, 'permissionsPolicy', {
+  value: { allowsFeature: (feature) => feature !== 'camera' },
+})"""
+"""The page around it lets it have a microphone."""
 MIRROR = "document.querySelector('.mirror video')"
 UNPLUG = """(gone) => {
   const { mediaDevices } = navigator;
@@ -140,6 +144,29 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     await check.get_by_role("button", name="Accept", exact=True).click()
     assert (await double.until_heard("invitation.accept"))["mode"] == "video"
     await expect(check).to_be_hidden()
+
+
+async def test_an_invitation_to_speak_asks_for_the_microphone_alone(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    for script in (WATCH, NO_CAMERA_HERE):
+        await page.add_init_script(script)
+    double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
+    call = invitation(mode=Mode.VOICE)
+    await double.tell(snapshot(1, [], attendance="invited", ringing=call))
+    await expect(page.get_by_text("Your microphone stays off until you accept.")).to_be_visible()
+    await page.get_by_role("button", name="Check microphone").click()
+    check = page.get_by_role("dialog", name="Microphone", exact=True)
+    await expect(check.get_by_label("Microphone")).to_be_visible()
+    await expect(check.get_by_label("Camera")).to_be_hidden()
+    [wish] = await page.evaluate("window.wishes")
+    assert wish["audio"]
+    assert not wish.get("video")
+    await page.get_by_role("button", name="Accept").click()
+    assert (await double.until_heard("invitation.accept"))["mode"] == "voice"
+    assert "invitation.trouble" not in [message["type"] for message in double.heard]
+    await expect(page.get_by_text("camera").filter(visible=True)).to_have_count(0)
 
 
 async def test_a_speaker_that_was_remembered_serves_as_soon_as_the_browser_gives_it(

@@ -102,7 +102,9 @@ export default {
   decline: 'Ablehnen',
   decline_reason: 'Sagen, warum Sie ablehnen',
   check_first: 'Kamera und Mikrofon prüfen',
+  check_voice: 'Mikrofon prüfen',
   consent: 'Kamera und Mikrofon bleiben aus, bis Sie annehmen.',
+  consent_voice: 'Ihr Mikrofon bleibt aus, bis Sie annehmen.',
   unseen: 'Niemand sieht oder hört Sie, bis Sie annehmen.',
   monitored: 'Die Teamleitung kann mithören.',
 

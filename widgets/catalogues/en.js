@@ -102,7 +102,9 @@ export default {
   decline: 'Decline',
   decline_reason: 'Say why you decline',
   check_first: 'Check camera and microphone',
+  check_voice: 'Check microphone',
   consent: 'Your camera and microphone stay off until you accept.',
+  consent_voice: 'Your microphone stays off until you accept.',
   unseen: 'Nobody sees or hears you until you accept.',
   monitored: 'A supervisor may listen in.',
 

@@ -102,7 +102,9 @@ export default {
   decline: 'Rechazar',
   decline_reason: 'Decir por qué rechaza',
   check_first: 'Comprobar cámara y micrófono',
+  check_voice: 'Comprobar micrófono',
   consent: 'La cámara y el micrófono permanecen apagados hasta que acepte.',
+  consent_voice: 'El micrófono permanece apagado hasta que acepte.',
   unseen: 'Nadie le ve ni le oye hasta que acepte.',
   monitored: 'Es posible que escuche un supervisor.',
 

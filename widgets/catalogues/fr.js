@@ -102,7 +102,9 @@ export default {
   decline: 'Refuser',
   decline_reason: 'Dire pourquoi vous refusez',
   check_first: 'Vérifier caméra et micro',
+  check_voice: 'Vérifier le micro',
   consent: 'Votre caméra et votre micro restent éteints jusqu’à ce que vous acceptiez.',
+  consent_voice: 'Votre micro reste éteint jusqu’à ce que vous acceptiez.',
   unseen: 'Personne ne vous voit ni ne vous entend avant que vous acceptiez.',
   monitored: 'Un superviseur peut écouter.',
 

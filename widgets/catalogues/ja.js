@@ -102,7 +102,9 @@ export default {
   decline: '辞退',
   decline_reason: '辞退の理由',
   check_first: 'カメラとマイクを確認',
+  check_voice: 'マイクを確認',
   consent: '応答するまでカメラとマイクはオフです。',
+  consent_voice: '応答するまでマイクはオフです。',
   unseen: '応答するまで映像も音声も届きません。',
   monitored: 'スーパーバイザーが音声を聞く場合があります。',
 

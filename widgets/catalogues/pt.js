@@ -102,7 +102,9 @@ export default {
   decline: 'Recusar',
   decline_reason: 'Dizer por que recusa',
   check_first: 'Verificar câmera e microfone',
+  check_voice: 'Verificar microfone',
   consent: 'Sua câmera e seu microfone ficam desligados até você aceitar.',
+  consent_voice: 'Seu microfone fica desligado até você aceitar.',
   unseen: 'Ninguém vê nem ouve você até você aceitar.',
   monitored: 'Um supervisor pode ouvir a conversa.',
 

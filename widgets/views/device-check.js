@@ -29,7 +29,7 @@ export class DeviceCheck extends Panel {
 
   /** @param {LocalMedia} media @param {(right: string) => boolean} [may] */
   constructor(media, may = () => true) {
-    super(say('devices'));
+    super(say(may('send_video') || !may('send_audio') ? 'devices' : 'microphone'));
     this.#media = media;
     this.#may = may;
     this.#mirror.muted = true;

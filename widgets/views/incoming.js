@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { videoTrouble } from '../media/trouble.js';
+import { troubleBeforehand, videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
@@ -12,7 +12,7 @@ export class Incoming {
   #name = el('h1');
   #wish = el('p', { class: 'lead' });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
-  #consent = el('p', { class: 'fine', text: say('consent') });
+  #consent = el('p', { class: 'fine' });
   #monitored = el('p', { class: 'fine', text: say('monitored') });
   #reason = el('input', { type: 'text', maxlength: '200', 'aria-label': say('decline_reason') });
   #error = el('p', { class: 'fine trouble', role: 'alert' });
@@ -66,7 +66,9 @@ export class Incoming {
     show(this.#video, !voice);
     this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
     this.#voice.root.classList.toggle('go', voice);
-    const trouble = videoTrouble();
+    setText(this.#consent, say(voice ? 'consent_voice' : 'consent'));
+    this.#check.set(say(voice ? 'check_voice' : 'check_first'));
+    const trouble = voice ? troubleBeforehand() : videoTrouble();
     setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
     show(this.#own, trouble === 'blocked_by_frame' && this.#canOpen);
     if (trouble && !this.#reported) {

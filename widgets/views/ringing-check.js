@@ -10,7 +10,8 @@ export class RingingCheck extends DeviceCheck {
 
   /** @param {InvitedClient} client @param {(mode: Mode) => void} accept @param {() => void} refuse */
   constructor(client, accept, refuse) {
-    super(client.media);
+    const mode = () => client.session?.invitation?.mode ?? 'video';
+    super(client.media, (right) => right !== 'send_video' || mode() === 'video');
     this.#client = client;
     /** @param {string} key @param {string} kind @param {() => void} act */
     const answer = (key, kind, act) =>
@@ -19,7 +20,7 @@ export class RingingCheck extends DeviceCheck {
         this.close();
         act();
       }, kind).root;
-    const agree = answer('accept', 'go', () => accept(client.session?.invitation?.mode ?? 'video'));
+    const agree = answer('accept', 'go', () => accept(mode()));
     const answers = el('div', { class: 'row' }, agree, answer('decline', 'stop', refuse));
     const unseen = el('p', { class: 'fine', text: say('unseen') });
     this.root.append(el('footer', { class: 'panel-body' }, this.#caller, answers, unseen));
