@@ -135,6 +135,10 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     # It rings on: who calls is in sight, and the answers are in reach.
     check = page.get_by_role("dialog", name="Camera and microphone")
     await expect(check.get_by_text("Alex Berger is calling")).to_be_in_viewport()
+    # There is one set of them, whether it stands beside the sheet or under it.
+    for width in (380, 1280):
+        await page.set_viewport_size({"width": width, "height": 720})
+        await expect(page.get_by_role("button", name="Decline")).to_have_count(1)
     # On a phone that lies what is behind the sheet scrolls, and the sheet stays.
     await page.set_viewport_size({"width": 740, "height": 360})
     await page.locator(".incoming").evaluate("(node) => node.scrollBy(0, 200)")
