@@ -92,7 +92,7 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
         ended = await sessions.end_lost()
         measures.count(Count.RECONCILES)
         measures.count(Count.GHOSTS, len(ended))
-        await erasing.note_ended()
+        await erasing.notes.write_missing()
         return keeping.Reconciled(ended=ended)
 
     async def enlist(member: Member, ask: SessionMember) -> ClusterMessage:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from actors.ledger import keeping
 from actors.ledger.cursor import read_cursor, write_cursor
 from actors.ledger.database import Database
+from actors.ledger.erasure_notes import ErasureNotes
 from actors.ledger.journal import AGENT_FIELDS, VISITOR_FIELDS, dump, insert_for
 from actors.ledger.schema import (
     dead_letters,
@@ -57,15 +58,6 @@ _OF_RECORDS = (
     erasures,
 )
 
-_UNNOTED = (
-    sa.select(
-        erasures.c.session_id, erasures.c.participant_id, sessions.c.epoch, sessions.c.account_id
-    )
-    .join(sessions, sessions.c.session_id == erasures.c.session_id)
-    .where(erasures.c.noted.is_(False))
-    .where(sessions.c.phase == str(SessionPhase.ENDED))
-)
-
 
 class Erasing:
     """Erases persons and deletes expired records, through the ledger's one writer."""
@@ -76,7 +68,8 @@ class Erasing:
         self._database = database
         self._writer = writer
         self._now_ms = now_ms
-        self._shard = shard
+        self.notes = ErasureNotes(database, writer, now_ms, shard)
+        """What the journals say of it."""
 
     async def erase(self, ask: upkeep.PersonErase) -> upkeep.Erasures:
         """Forget a person; harmless when forgotten already. An actor that still knows them may
@@ -93,7 +86,8 @@ class Erasing:
             # the rest fail, it is there still when this is asked again.
             await self._forget_devices(ask.account_id, agent_id)
         for some in _batches(found):
-            await self._writer.do(partial(_erase, some, now_ms, self._shard))
+            await self._writer.do(partial(_erase, some, now_ms))
+            await self.notes.write(some)
         await self._database.scrub()
         return upkeep.Erasures(
             erased=[
@@ -132,12 +126,6 @@ class Erasing:
         last = erased[-1]
         cursor = write_cursor(last.erased_ms, last.session_id, last.participant_id)
         return upkeep.Erasures(erased=erased, cursor=cursor)
-
-    async def note_ended(self) -> None:
-        """Note erasures of sessions that have ended since: until then their actor wrote there."""
-        if await self._database.rows(_UNNOTED.limit(1)):
-            note = partial(_note_ended, now_ms=self._now_ms(), shard=self._shard)
-            await self._writer.do(note)
 
     async def expire(self, ask: keeping.RecordExpire) -> keeping.Expired:
         """Delete records whose time is over."""
@@ -299,9 +287,7 @@ def _batches(found: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
         yield [each for people in sessions_found[first : first + AT_ONCE] for each in people]
 
 
-def _erase(
-    found: list[tuple[str, str]], now_ms: int, shard: Shard, connection: sa.Connection
-) -> None:
+def _erase(found: list[tuple[str, str]], now_ms: int, connection: sa.Connection) -> None:
     for session_id, participant_id in found:
         fields = _ONLY_NAMED.get(participant_id)
         if fields is None:
@@ -323,7 +309,6 @@ def _erase(
             )
             .on_conflict_do_nothing()
         )
-    _note_ended(connection, now_ms, shard)
 
 
 def _clear_subject(
@@ -360,30 +345,3 @@ def _blank(connection: sa.Connection, session_id: str, fields: frozenset[str]) -
                 .where(subjects.c.participant_id == other.participant_id)
                 .values(body=dump(body))
             )
-
-
-def _note_ended(connection: sa.Connection, now_ms: int, shard: Shard) -> None:
-    """Write `subject.erased` into the shard's journals that no actor writes any more."""
-    for row in connection.execute(_UNNOTED).all():
-        if not shard.has(row.account_id):
-            continue
-        this = sessions.c.session_id == row.session_id
-        seq = (connection.scalar(sa.select(sessions.c.last_seq).where(this)) or 0) + 1
-        connection.execute(
-            sa.insert(journal).values(
-                session_id=row.session_id,
-                seq=seq,
-                epoch=row.epoch,
-                at_ms=now_ms,
-                type="subject.erased",
-                version=1,
-                body=dump({"participant_id": row.participant_id}),
-            )
-        )
-        connection.execute(sa.update(sessions).where(this).values(last_seq=seq))
-        connection.execute(
-            sa.update(erasures)
-            .where(erasures.c.session_id == row.session_id)
-            .where(erasures.c.participant_id == row.participant_id)
-            .values(noted=True)
-        )

@@ -78,12 +78,46 @@ async def test_who_has_many_sessions_is_erased_in_many_transactions(town: Town) 
     ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id=AGENT)
     erased = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert len(erased.erased) == 3 * AT_ONCE + 1
-    # And one for what the agent could log in by.
-    assert town.ledger.transactions - before == 5
+    # Of each fifty one that erases, one that notes it; and one for what the agent could log in by.
+    assert town.ledger.transactions - before == 9
     assert AGENT not in await everything(town)
     noted = sa.select(sa.func.count()).where(journal.c.type == "subject.erased")
     database = Database(town.url)
     assert (await database.rows(noted))[0][0] == 3 * AT_ONCE + 1
+    await database.close()
+
+
+async def test_what_cannot_be_noted_of_one_session_keeps_nobody_from_being_erased(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    actor, _, link = await a_record(town, ended=True)
+    await with_sessions(town, 2)
+    database = Database(town.url)
+    # Where the note of one session would stand something stands already.
+    taken = {"session_id": "s0000", "seq": 3, "epoch": 1, "at_ms": 1, "version": 1}
+    row = sa.insert(journal).values(**taken, type="test.noted", body="{}")
+    await database._writing.begin(lambda connection: connection.execute(row) and None)
+    noted = sa.select(journal.c.session_id).where(journal.c.type == "subject.erased")
+
+    async def noted_in() -> list[str]:
+        return sorted(row.session_id for row in await database.rows(noted))
+
+    for person, count in ({"agent_id": AGENT}, 3), ({"visitor_id": VISITOR}, 1):
+        ask = upkeep.PersonErase(account_id=ACCOUNT, **person)
+        erased = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+        assert len(erased.erased) == count
+    for name in (AGENT, VISITOR, NAME):
+        assert name not in await everything(town)
+    others = sorted(["s0001", str(actor.session_id), str(actor.session_id)])
+    assert await noted_in() == others
+    for _ in range(2):
+        await link.call(keeping.Reconcile(), keeping.Reconciled)
+    assert await noted_in() == others
+    assert caplog.messages.count("An erasure could not be noted.") == 1, "it is said once"
+    room = sa.delete(journal).where(journal.c.session_id == "s0000")
+    await database._writing.begin(lambda connection: connection.execute(room) and None)
+    await link.call(keeping.Reconcile(), keeping.Reconciled)
+    assert await noted_in() == sorted([*others, "s0000"])
     await database.close()
 
 
