@@ -120,8 +120,8 @@ class Sharing:
         return await self._writer.do(job)
 
     async def settle(self, ask: sharing.AnswerSettle) -> Done:
-        """Keep an answer for a day."""
-        here = answers.c.place == ask.place
+        """Keep an answer for a day, not to the claim of whoever came when its own had lapsed."""
+        here = _claim(ask)
 
         def job(connection: sa.Connection) -> None:
             connection.execute(sa.update(answers).where(here).values(sealed=ask.sealed))
@@ -131,15 +131,19 @@ class Sharing:
 
     async def release(self, ask: sharing.AnswerRelease) -> Done:
         """Forget a claim whose request failed, not the one of whoever came when it had lapsed."""
-        open_here = sa.and_(answers.c.place == ask.place, answers.c.sealed.is_(None))
-        if ask.begun_ms is not None:
-            open_here = sa.and_(open_here, answers.c.begun_ms == ask.begun_ms)
+        open_here = sa.and_(_claim(ask), answers.c.sealed.is_(None))
 
         def job(connection: sa.Connection) -> None:
             connection.execute(sa.delete(answers).where(open_here))
 
         await self._writer.do(job)
         return Done()
+
+
+def _claim(ask: sharing.AnswerSettle | sharing.AnswerRelease) -> sa.ColumnElement[bool]:
+    """What a gateway says something of: its own claim, where it says which that is."""
+    here = answers.c.place == ask.place
+    return here if ask.begun_ms is None else sa.and_(here, answers.c.begun_ms == ask.begun_ms)
 
 
 def _before(ms: int) -> sa.ColumnElement[bool]:

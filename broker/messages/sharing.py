@@ -97,6 +97,8 @@ class AnswerSettle(ClusterMessage):
     method: ClassVar[str] = "answer.settle"
     place: str
     sealed: str
+    begun_ms: int | None = None
+    """As of `AnswerRelease`."""
     account_id: str | None = None
 
 

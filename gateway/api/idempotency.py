@@ -112,18 +112,20 @@ class Idempotency:
             case Claim.ANSWERED:
                 return self._open(found.sealed or "", answer)
             case Claim.FIRST:
-                release = AnswerRelease(place=place, account_id=account_id, begun_ms=found.begun_ms)
-                return await self._first(release, do)
+                return await self._first(claim, found.begun_ms, do)
 
-    async def _first(self, release: AnswerRelease, do: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _first(
+        self, claim: AnswerClaim, begun_ms: int | None, do: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        place, account_id = claim.place, claim.account_id
         try:
             made = await do()
         except BaseException:
-            await self._tell(release)
+            await self._tell(AnswerRelease(place=place, begun_ms=begun_ms, account_id=account_id))
             raise
         sealed = self._seal.encrypt(made.model_dump_json().encode()).decode()
         await self._tell(
-            AnswerSettle(place=release.place, sealed=sealed, account_id=release.account_id)
+            AnswerSettle(place=place, sealed=sealed, begun_ms=begun_ms, account_id=account_id)
         )
         return made
 

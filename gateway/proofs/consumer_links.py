@@ -69,10 +69,13 @@ class ConsumerLinks:
         place = _hash(code)
         by = _USED if claim_secret is None else _hash(code, claim_secret)
         claim = AnswerClaim(place=place, fingerprint=by, account_id=account_id)
-        found = (await self._directory.ask(claim, AnswerClaimed)).claim
+        claimed = await self._directory.ask(claim, AnswerClaimed)
+        found = claimed.claim
         if found is Claim.OTHER_BODY or (found is not Claim.FIRST and by == _USED):
             raise _refused()
-        settle = AnswerSettle(place=place, sealed=_USED, account_id=account_id)
+        settle = AnswerSettle(
+            place=place, sealed=_USED, begun_ms=claimed.begun_ms, account_id=account_id
+        )
         await self._directory.ask(settle, Done)
         return sealed.key
 

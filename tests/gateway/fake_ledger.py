@@ -169,6 +169,11 @@ class FakeLedger(Listening):
         page = rest[: ask.limit]
         return Revocations(revocations=page, more=len(page) < len(rest))
 
+    def lapse(self) -> None:
+        """Have every claim that is not settled be nobody's any more."""
+        for place in [place for place, (_, sealed) in self.answers.items() if sealed is None]:
+            del self.answers[place], self._claimed[place]
+
     def _keep_answer(self, method: str, data: dict[str, Any]) -> ClusterMessage:
         place = data["place"]
         match method:
@@ -184,7 +189,8 @@ class FakeLedger(Listening):
                     return AnswerClaimed(claim=Claim.RUNNING)
                 return AnswerClaimed(claim=Claim.ANSWERED, sealed=known[1])
             case "answer.settle":
-                self.answers[place] = (self.answers[place][0], data["sealed"])
+                if data.get("begun_ms") in (None, self._claimed.get(place)):
+                    self.answers[place] = (self.answers[place][0], data["sealed"])
             case _:
                 if data["begun_ms"] == self._claimed.get(place):
                     del self.answers[place], self._claimed[place]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from broker.errors import Conflict, ErrorCode, Unavailable
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.trunk import Location
+from broker.words import Mode
 from gateway.settings import Settings
 from tests.gateway.conftest import API_KEY, ENGAGEMENT, World
 
@@ -91,6 +92,33 @@ async def test_a_repetition_while_the_first_runs_is_told_to_wait(
     may_end.set()
     assert (second.status_code, (await first).status_code) == (409, 201)
     assert second.json()["retryable"], "said again it has the first one's answer"
+
+
+async def test_what_took_too_long_is_no_answer_to_whoever_has_its_key_by_then(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    slow, quick = await world.session(), await world.session("s-2")
+    going, may_end = asyncio.Event(), asyncio.Event()
+
+    async def opened(request: SessionOpen) -> Location:
+        if request.mode is Mode.VOICE:
+            return quick.location
+        going.set()
+        await may_end.wait()
+        return slow.location
+
+    world.ledger.on_open = opened
+    body, headers = {"engagement": ENGAGEMENT, "owner": OWNER}, {"Idempotency-Key": "one"}
+    voice = {**body, "mode": "voice"}
+    first = asyncio.create_task(api.post("/v1/sessions", json=body, headers=headers))
+    await going.wait()
+    world.ledger.lapse()
+    second = await api.post("/v1/sessions", json=voice, headers=headers)
+    may_end.set()
+    assert ((await first).status_code, second.status_code) == (201, 201)
+    assert (await first).json() != second.json()
+    again = await api.post("/v1/sessions", json=voice, headers=headers)
+    assert again.json() == second.json()
 
 
 async def test_a_session_of_another_account_cannot_be_started(api: httpx.AsyncClient) -> None:

@@ -142,6 +142,29 @@ async def test_a_failure_said_when_its_claim_has_lapsed_frees_nobody_elses(town:
     assert (await claim(there)).claim is Claim.FIRST
 
 
+async def test_an_answer_that_comes_when_its_claim_has_lapsed_is_given_to_nobody_else(
+    town: Town,
+) -> None:
+    """The key came again, with another body: what was made of the first is no answer to it."""
+    here, there = await town.gateway(), await town.gateway()
+    slow = await claim(here)
+    town.clock.ms += CLAIM_MS + 1
+    other = CLAIM.model_copy(update={"fingerprint": "another"})
+    quick = await claim(there, other)
+    assert quick.claim is Claim.FIRST
+    for gateway, mine in ((here, slow), (there, quick)):
+        settle = sharing.AnswerSettle(
+            place="place", sealed=f"of {mine.begun_ms}", begun_ms=mine.begun_ms
+        )
+        await gateway.link.call(settle, Done)
+        again = await claim(there, other)
+        expected = None if mine is slow else settle.sealed
+        assert again.sealed == expected
+    # A gateway of the release before does not say when its own began.
+    await there.link.call(sharing.AnswerSettle(place="place", sealed="later"), Done)
+    assert (await claim(there, other)).sealed == "later"
+
+
 async def test_what_was_answered_today_makes_no_claim_slower(tmp_path: Path) -> None:
     """A backend may ask 1,200 times a minute, and all accounts' calls wait for the one writer."""
     database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
