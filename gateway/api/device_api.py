@@ -25,7 +25,7 @@ from gateway.api.idempotency import IdempotencyKey
 from gateway.api.problems import PROBLEMS
 from gateway.api.rates import hold_back
 from gateway.api.this_gateway import ThisGateway
-from gateway.api.widget_api import Body, TokenAnswer
+from gateway.api.widget_api import Body, TokenAnswer, WidgetBody
 from gateway.proofs.api_keys import Caller
 from gateway.proofs.device_challenges import check_signature, read_key
 from gateway.proofs.revocations import agent_hash
@@ -76,7 +76,7 @@ class DeviceListView(BaseModel):
     devices: list[DeviceView]
 
 
-class DeviceRequest(Body):
+class DeviceRequest(WidgetBody):
     """A new device: the agent's code, and the key that was made for it."""
 
     code: Code
@@ -90,7 +90,7 @@ class DeviceMade(BaseModel):
     device_id: str
 
 
-class ChallengeRequest(Body):
+class ChallengeRequest(WidgetBody):
     """A device wants to prove itself."""
 
     device_id: Id
@@ -102,7 +102,7 @@ class Challenge(BaseModel):
     challenge: str
 
 
-class DeviceTokenRequest(Body):
+class DeviceTokenRequest(WidgetBody):
     """A signed challenge."""
 
     challenge: Annotated[str, StringConstraints(min_length=1, max_length=512)]

@@ -23,7 +23,7 @@ from gateway.accounts import Account, AgentLogin
 from gateway.api.problems import PROBLEMS
 from gateway.api.rates import hold_back
 from gateway.api.this_gateway import Gateway, ThisGateway
-from gateway.api.widget_api import Body
+from gateway.api.widget_api import WidgetBody
 from gateway.connections.switchroom import Switchroom
 from gateway.limits import AddressLimits
 from gateway.origins import address_of, allowed_origins, origin_allowed
@@ -37,7 +37,7 @@ COOKIE = "switchboard_login"
 Sealed = Annotated[str, StringConstraints(min_length=1, max_length=1_024)]
 
 
-class FlowRequest(Body):
+class FlowRequest(WidgetBody):
     """A login, as its page's address holds it."""
 
     flow: Sealed

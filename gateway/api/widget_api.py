@@ -30,7 +30,16 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class WaitingRequest(Body):
+class WidgetBody(Body):
+    """Base of those that widgets send: what a page of the next release says besides is left out.
+
+    While one release replaces the other a gateway is asked by pages of both.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class WaitingRequest(WidgetBody):
     """A consumer's widget wants to be rung."""
 
     engagement: EngagementIds
@@ -42,7 +51,7 @@ class WaitingRequest(Body):
     """From the brand's own login, where the account names one."""
 
 
-class ConsumerLinkRequest(Body):
+class ConsumerLinkRequest(WidgetBody):
     """An agent wants a link for the consumer of their engagement."""
 
     token: Annotated[str, StringConstraints(min_length=1, max_length=8_192)]
@@ -57,7 +66,7 @@ class ConsumerLink(BaseModel):
     expires_in_s: int
 
 
-class GuestRequest(Body):
+class GuestRequest(WidgetBody):
     """Somebody opened a guest link and pressed *Join*."""
 
     code: Annotated[str, StringConstraints(min_length=8, max_length=256)]
@@ -73,7 +82,7 @@ class DemoAgentRequest(Body):
     role: Literal["agent", "supervisor"] = "agent"
 
 
-class RatingRequest(Body):
+class RatingRequest(WidgetBody):
     """How somebody found the session that has just ended."""
 
     resume: Annotated[str, StringConstraints(max_length=8192)]

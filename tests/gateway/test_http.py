@@ -262,7 +262,7 @@ async def test_an_unknown_account_is_not_served(client: httpx.AsyncClient) -> No
     ("body", "place"),
     [
         ({}, "body.engagement"),
-        ({"engagement": {"account_id": "acc"}, "extra": 1}, "body.extra"),
+        ({"engagement": {"account_id": "acc", "extra": 1}}, "body.engagement.extra"),
         ({"engagement": {"account_id": "x" * 200}}, "body.engagement.account_id"),
     ],
 )
