@@ -147,6 +147,20 @@ def test_a_unit_waits_for_no_folder_that_nobody_makes_and_never_gives_up() -> No
         assert given(text, "StartLimitIntervalSec") == {"0"}, name
 
 
+def test_on_one_machine_each_unit_outlasts_those_that_need_it() -> None:
+    """systemd stops in the opposite order: a drain asks the head, and a gateway leaves Ray."""
+    after = {
+        path.stem.removeprefix("switchboard-"): given(path.read_text(), "After")
+        for path in (DEPLOY / "systemd").glob("*.service")
+    }
+    head, node = (f"switchboard-ray-{each}.service" for each in ("head", "node"))
+    assert {name: each & {head, node} for name, each in after.items()} == {
+        "ray-head": set(),
+        "ray-node": {head},
+        "gateway": {head, node},
+    }
+
+
 def given(unit: str, name: str) -> set[str]:
     """The words that a unit gives to a setting."""
     return set(" ".join(re.findall(rf"^{name}=(.*)$", unit, re.M)).split())
