@@ -44,6 +44,8 @@ def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
             f"Nothing runs in {data}; give --data-dir, or --address of the Ray it runs on."
         )
     if address is None:
+        if run is not None and not drop_live:
+            refuse_live(count_live(run.gateway))
         return Ended(stop_gateway(run), 0)
     from gateway.compose import entry as compose
 
@@ -87,6 +89,26 @@ async def begin_no_more() -> None:
     live = await compose.pause_openings(PAUSE_S)
     if live != 0:
         await compose.pause_openings(0.0)
+    refuse_live(live)
+
+
+def count_live(gateway: str) -> int | None:
+    """How many sessions were live some two seconds ago, as a gateway of this machine shows.
+
+    `None`: it does not say; its ledger is away, or it does not answer.
+    """
+    import httpx
+
+    from gateway.commands.top import TIMEOUT_S, look
+
+    # Its certificate names where browsers reach it. Nothing is sent to it, and what it says ends
+    # nothing but what this command was given to end.
+    with httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=False) as client:
+        return look(client, gateway).sessions
+
+
+def refuse_live(live: int | None) -> None:
+    """Raise BadSettings where so many live sessions would be cut off; `None`: nobody knows."""
     if live is None:
         raise BadSettings(
             "A ledger does not say whether sessions are live; try again in a moment, or give "

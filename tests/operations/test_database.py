@@ -117,7 +117,9 @@ def two_ledgers(operator: Operator, words: tuple[str, ...]) -> Iterator[Process]
         until(f"a session of {name}", lambda: begun(operator, name) == 201)  # noqa: B023
     until("both in the level", lambda: level(operator, "switchboard_sessions_live") == 2)
     yield up
-    operator.down()
+    status, said = operator.run("down", "--data-dir", str(operator.folder / "data"))
+    assert (status, "2 sessions are live" in said) == (2, True), said
+    operator.down("--drop-live")
     assert up.end() == 0
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 from ray._private.worker import print_to_stdstream
 from ray.exceptions import ActorUnavailableError
 
 from broker.messages.cluster.nodes import PoolLevel
-from gateway.commands.down import PAUSE_S, begin_no_more
+from gateway.commands import running
+from gateway.commands.down import PAUSE_S, Ended, begin_no_more, run_down
+from gateway.commands.running import RunFile
 from gateway.compose import cluster, ray_runtime
 from gateway.settings import Away, BadSettings
+from tests.gateway.answering import serving
 
 
 class Ledger:
@@ -75,6 +85,39 @@ async def test_who_may_talk_is_not_cut_off_unasked_and_all_goes_on(
     assert [each.pauses for each in there] == [
         [] if live is None else [PAUSE_S, 0.0] for live in lives
     ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        ("switchboard_sessions_live 0.0", None),
+        ("switchboard_sessions_live 2.0", "2 sessions are live"),
+        ("switchboard_gateway_ready 0.0", "does not say"),
+    ],
+)
+def test_a_private_ray_is_ended_with_nobody_on_it_unless_that_is_said(
+    tmp_path: Path, shown: str, said: str | None
+) -> None:
+    with serving("/metrics", f"{shown}\n".encode()) as gateway, sleeping() as up:
+        run = RunFile(up.pid, up.create_time(), gateway, gateway, address=None)
+        (tmp_path / running.NAME).write_text(json.dumps(asdict(run)))
+        if said is not None:
+            with pytest.raises(BadSettings, match=said):
+                run_down(tmp_path, None, drop_live=False)
+        assert run.alive
+        assert run_down(tmp_path, None, drop_live=said is not None) == Ended(True, 0)
+        assert not run.alive
+
+
+@contextmanager
+def sleeping() -> Iterator[psutil.Popen]:
+    """Stands for the `up` that a run file names."""
+    process = psutil.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 async def test_a_ledger_of_the_release_before_is_asked_what_it_can_say(
