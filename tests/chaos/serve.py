@@ -139,7 +139,7 @@ async def run(folder: Path, part: str, name: str, told: dict[str, Any]) -> None:
     """Be one part until killed; an actor ends with its session.
 
     `told` is the policy of a ledger and its host, the options of an actor's `Member`, the webhooks
-    of a keeper and how often it reconciles.
+    of a keeper, how often it reconciles and how much of its accounts it cannot take over.
     """
     loop: Any = asyncio.get_running_loop()
     loop.create_connection = detoured(folder / f"{name}.detours", loop.create_connection)
@@ -175,6 +175,7 @@ async def run(folder: Path, part: str, name: str, told: dict[str, Any]) -> None:
                     policy=replace(KEEPER, reconcile_s=told["reconcile_s"]),
                     tls=trunk_tls(member.key),
                 )
+                keeper.account_faults = told["account_faults"]
                 await keeper.start()
                 announce(folder, name, os.getpid())
                 await asyncio.Event().wait()

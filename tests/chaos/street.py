@@ -146,11 +146,17 @@ class Street:
             *(self._start("actor", self._name("actor")) for _ in range(count - len(idle)))
         )
 
-    async def keeper(self, *webhooks: str, reconcile_s: float = KeeperPolicy().reconcile_s) -> Part:
+    async def keeper(
+        self,
+        *webhooks: str,
+        reconcile_s: float = KeeperPolicy().reconcile_s,
+        account_faults: int = 0,
+    ) -> Part:
         """Start the keeper, or use the one there is; it has its link."""
         if not self.of("keeper"):
             (self.folder / "keeper").unlink(missing_ok=True)
-            await self._start("keeper", "keeper", webhooks=webhooks, reconcile_s=reconcile_s)
+            told = {"reconcile_s": reconcile_s, "account_faults": account_faults}
+            await self._start("keeper", "keeper", webhooks=webhooks, **told)
         async with self.link() as link, asyncio.timeout(WAIT_S):
             while not await _keepers(link):  # noqa: ASYNC110 - another process's news
                 await asyncio.sleep(0.05)

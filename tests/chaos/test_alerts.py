@@ -239,6 +239,19 @@ async def test_a_keeper_that_is_gone(street: Street, prometheus: Prometheus) -> 
     assert await prometheus.watch(0.0) == set()
 
 
+async def test_accounts_that_cannot_be_taken_over(street: Street, prometheus: Prometheus) -> None:
+    async def keeper_with(faults: int) -> None:
+        await street.parts["keeper"].end()
+        await street.keeper(account_faults=faults)
+        await prometheus.until("switchboard_keeper_account_faults", faults)
+
+    await keeper_with(1)
+    assert await prometheus.watch(60.0) == set(), "a file may be written at this moment"
+    assert await prometheus.watch(300.0) == {"SwitchboardAccountsWrong"}
+    await keeper_with(0)
+    assert await prometheus.watch(0.0) == set()
+
+
 async def test_a_database_that_is_gone(
     street: Street, prometheus: Prometheus, database: postgres.Server
 ) -> None:
