@@ -111,6 +111,7 @@ class Pool:
         self._last: PoolLevel | None = None
         # Every member there ever was, in order: one that comes back with the ledger is no arrival.
         self._seen: dict[str, None] = {}
+        self._linked: set[str] = set()
         self._starting = 0
         self._arriving: list[tuple[asyncio.TimerHandle, str | None]] = []
         self._early = 0
@@ -130,6 +131,11 @@ class Pool:
     def level(self) -> PoolLevel | None:
         """What the ledger said last; `None` while it is away."""
         return self._level
+
+    def take_linked(self) -> set[str]:
+        """Name the processes that had a link since this was asked before, however briefly."""
+        linked, self._linked = self._linked, set()
+        return linked
 
     @property
     def members(self) -> int:
@@ -199,6 +205,7 @@ class Pool:
         while len(self._seen) > max(2 * self._policy.members_limit, len(level.members)):
             del self._seen[next(iter(self._seen))]
         self._level = self._last = level
+        self._linked.update(level.processes)
         self._fill()
 
     def _on_down(self) -> None:

@@ -26,13 +26,21 @@ class Strays:
         self._linked: set[str] = set()
 
     def look(
-        self, present: Iterable[str], levels: Sequence[PoolLevel | None], now: float
+        self,
+        present: Iterable[str],
+        levels: Sequence[PoolLevel | None],
+        now: float,
+        *,
+        linked_since: Iterable[str] = (),
     ) -> list[str]:
-        """Name those to end now; `present` are the names of all that are there."""
+        """Name those to end now; `present` are the names of all that are there.
+
+        `linked_since` had a link at some time since the last look.
+        """
         there = set(present)
         told = [level for level in levels if level is not None]
         linked = {name for level in told for name in level.processes}
-        self._linked = (self._linked & there) | linked
+        self._linked = ((self._linked | set(linked_since)) & there) | linked
         missing = there - linked
         if len(told) < len(levels) or any(len(x.processes) < len(x.members) for x in told):
             missing.clear()

@@ -144,7 +144,9 @@ class PoolHost:
         async with asyncio.timeout(LOOK_UP_S):
             named = await asyncio.to_thread(find_actors)
             there = [each for each in named if each.startswith(SESSION_PREFIX)]
-            for name in self._strays.look(there, [pool.level for pool in self._pools], now):
+            levels = [pool.level for pool in self._pools]
+            since = {name for pool in self._pools for name in pool.take_linked()}
+            for name in self._strays.look(there, levels, now, linked_since=since):
                 _LOG.warning("no ledger knows it: ended", extra={"actor": name})
                 stray = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
                 await asyncio.to_thread(ray.kill, stray)

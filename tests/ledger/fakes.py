@@ -185,6 +185,7 @@ class FakeActor:
                 session_id=self.session_id,
                 epoch=self.epoch,
                 account_id=self.account_id,
+                process=self.member_id,
                 people_in_parts=self.people_in_parts,
             ),
             Enlisted,

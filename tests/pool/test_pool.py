@@ -132,6 +132,20 @@ async def test_a_dead_standby_is_replaced(town: Town) -> None:
     await until(lambda: starter.started == 1 and standbys(town) == 1, "the replacement")
 
 
+async def test_who_had_a_link_is_known_also_when_it_has_gone_by_the_time_that_is_asked(
+    town: Town,
+) -> None:
+    standby, starter = await town.actor(), Starter(town)
+    pool = await run_pool(town, starter, target=1)
+    await until(lambda: pool.level is not None, "the level")
+    await standby.die()
+    await until(lambda: starter.started == 1 and standbys(town) == 1, "the next one")
+    [other] = starter.actors
+    await until(lambda: pool.level and other.member_id in pool.level.members, "its link is told")
+    assert pool.take_linked() == {standby.member_id, other.member_id}
+    assert pool.take_linked() == set()
+
+
 async def test_openings_that_wait_are_served_beyond_the_target(town: Town) -> None:
     starter, gateway = Starter(town), await town.gateway()
     await run_pool(town, starter, target=0)

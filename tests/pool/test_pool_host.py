@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import ray
 
+from actors import strays
 from actors.placement import plan
+from broker.messages.cluster.nodes import PoolLevel
 from gateway.commands import logs
 from gateway.compose import pool_host, ray_runtime
 from gateway.compose.ray_runtime import RayNode
@@ -22,7 +24,7 @@ SETTINGS = ClusterSettings("secret", "sqlite:///none", "https://x", standbys=1)
 class Recorder:
     """Stands for the pool; counts how often it was told to look again."""
 
-    level = None
+    level: PoolLevel | None = None
     started = 0
     refilled = 0
 
@@ -31,6 +33,9 @@ class Recorder:
 
     async def close(self) -> None:
         pass
+
+    def take_linked(self) -> set[str]:
+        return {"session-brief"}
 
     def refill(self) -> None:
         self.refilled += 1
@@ -88,6 +93,23 @@ async def test_a_pool_that_could_not_start_starts_when_it_can(
     await until(lambda: pool.started == 1 and pool.refilled > 1, "the pool")
     assert host._nodes == [NODE]
     await host.stop()
+
+
+async def test_what_lost_its_link_between_two_looks_is_ended_before_what_never_had_one(
+    monkeypatch: pytest.MonkeyPatch, pool: Recorder
+) -> None:
+    names = ["session-brief", "session-new"]
+    ended: list[str] = []
+    monkeypatch.setattr(strays, "LOST_S", 0.02)
+    monkeypatch.setattr(pool_host, "STRAYS_S", 0.0)
+    monkeypatch.setattr(pool_host, "find_actors", lambda: [x for x in names if x not in ended])
+    monkeypatch.setattr(ray, "get_actor", lambda name, namespace: name)
+    monkeypatch.setattr(ray, "kill", ended.append)
+    pool.level = PoolLevel(standbys=0, live=0, queued=0)
+    host = pool_host.PoolHost(SETTINGS)
+    await until(lambda: ended, "one is ended")
+    await host.stop()
+    assert ended == ["session-brief"]
 
 
 class Slow:

@@ -21,6 +21,13 @@ def test_one_that_lost_its_link_is_ended_unless_it_comes_back() -> None:
     assert strays.look(["a"], [level("a")], 2 * LOST_S + 2) == [], "it is gone"
 
 
+def test_one_whose_link_came_and_went_between_two_looks_is_not_unknown() -> None:
+    strays = Strays()
+    assert strays.look(["a", "b"], [level()], 0.0, linked_since=["a"]) == []
+    assert strays.look(["a", "b"], [level()], LOST_S) == ["a"]
+    assert strays.look(["b"], [level()], UNKNOWN_S - 1) == []
+
+
 def test_one_that_is_being_started_or_waited_for_gets_longer() -> None:
     strays = Strays()
     strays.look(["held", "new"], [level("held")], 0.0)
