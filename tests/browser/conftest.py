@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    async_playwright,
+    expect,
+)
 
 from benchmarks.browser import launch
 from broker.words import Role
@@ -45,6 +52,8 @@ def pages() -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def playwright() -> AsyncIterator[Playwright]:
+    # By itself it is five seconds, which a busy machine may take to bring a widget to a call.
+    expect.set_options(timeout=15_000 * PATIENCE)
     async with async_playwright() as running:
         yield running
 

@@ -64,7 +64,6 @@ async def workspace(browser: Browser, world: World, locale: str = "en-GB") -> As
 
     context: BrowserContext = await browser.new_context(locale=locale)
     context.set_default_timeout(15_000 * PATIENCE)
-    expect.set_options(timeout=15_000 * PATIENCE)
     await context.route("https://lpcdn.lpsnmedia.net/**", sdk)
     page = await context.new_page()
     await page.goto(f"{world.origin}/agent?lang=en")

@@ -66,7 +66,7 @@ async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
     await expect(page.get_by_text(SENTENCE)).to_be_visible()
     await page.unroute("**/views/notices.js")
     asked = page.get_by_text("Somebody else says they are Maya Cohen")
-    await expect(asked).to_be_visible(timeout=15_000 * PATIENCE)
+    await expect(asked).to_be_visible()
     assert await page.evaluate("rests") > 0
     await page.close()
 
@@ -81,7 +81,7 @@ async def test_a_line_that_goes_in_the_first_moments_is_told_of(
     await page.goto(f"{pages}{AGENT}&lang=en")
     await double.tell(PAIR)
     strips = page.locator(".session > [role=status] > .later")
-    await expect(strips.locator("> *")).to_have_count(1, timeout=15_000 * PATIENCE)
+    await expect(strips.locator("> *")).to_have_count(1)
     await page.route("**/*", lambda route: route.abort())
     double.deaf = True
     await double.drop(1012)
@@ -105,6 +105,6 @@ async def test_a_transfer_is_said_at_once(
     await double.attach()
     await page.goto(f"{pages}{AGENT}&lang=en&chattingAgentId={chatting}")
     await double.tell(snapshot(0, [person(0, owner=owner), person(1)]))
-    await expect(page.get_by_text(said)).to_be_visible(timeout=15_000 * PATIENCE)
+    await expect(page.get_by_text(said)).to_be_visible()
     assert await page.evaluate("rests") > 0
     await page.close()
