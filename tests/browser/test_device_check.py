@@ -9,9 +9,8 @@ from broker.errors import ErrorCode
 from broker.messages.facts import MediaSpeaker, RequestRefused, SessionWaiting
 from broker.words import Attendance, Mode, Reach, Role
 from tests.browser.broker_double import BrokerDouble, invitation, person, reach, show, snapshot
-from tests.browser.demo import sooner
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
-from tests.patience import PATIENCE, until
+from tests.patience import until
 
 WATCH = """{
   window.wishes = []; window.sounded = [];
@@ -64,7 +63,6 @@ PLUG = """() => {
   delete navigator.mediaDevices.enumerateDevices;
   navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
 }"""
-LONG_MS = 15_000 * PATIENCE
 CHOSEN = """() => ['microphone', 'speaker', 'camera']
   .map((source) => document.querySelector(`#pick-${source}`)?.value)"""
 
@@ -131,7 +129,7 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     assert label == "fake_device_1"
     # By now the pickers show what is open, not what was wished for.
     for source, device in zip(("microphone", "speaker", "camera"), chosen, strict=True):
-        await expect(page.locator(f"#pick-{source}")).to_have_value(device, timeout=LONG_MS)
+        await expect(page.locator(f"#pick-{source}")).to_have_value(device)
     # It rings on: who calls is in sight, and the answers are in reach.
     check = page.get_by_role("dialog", name="Camera and microphone")
     await expect(check.get_by_text("Alex Berger is calling")).to_be_in_viewport()
@@ -191,9 +189,25 @@ async def test_a_speaker_that_was_remembered_serves_as_soon_as_the_browser_gives
 
 
 OWN_TRACK = "document.querySelector('.self video').srcObject.getVideoTracks()[0].id"
-REST_MS = 1_500
-"""What a minute is here: long enough to press a button in, on a busy machine, too."""
-SOONER = sooner(60_000, REST_MS)
+MINUTE = """{
+  const { setTimeout: set, clearTimeout: clear } = window;
+  const after = new Map();
+  window.setTimeout = (call, ms, ...more) => {
+    const id = set(ms === 60_000 ? () => {} : call, ms, ...more);
+    if (ms === 60_000) after.set(id, call);
+    return id;
+  };
+  window.clearTimeout = (id) => {
+    after.delete(id);
+    clear(id);
+  };
+  window.passMinute = () => {
+    const calls = [...after.values()];
+    after.clear();
+    calls.forEach((call) => call());
+  };
+}"""
+"""What is set for a minute later comes when the test says that it has passed."""
 
 
 async def in_mirror(page: Page) -> str:
@@ -215,15 +229,14 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    for script in (WATCH, SOONER):
+    for script in (WATCH, MINUTE):
         await page.add_init_script(script)
     double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
     await double.tell(reach(Reach.REACHABLE))
     await look(page, "Camera and microphone")
     # Nothing comes of it: the camera's light goes out.
-    await page.wait_for_function(
-        "() => !document.querySelector('switchboard-agent').client.media.live"
-    )
+    await page.evaluate("passMinute()")
+    assert not await page.evaluate("document.querySelector('switchboard-agent').client.media.live")
     await page.get_by_role("button", name="Camera and microphone").click()
     seen = await in_mirror(page)
     # What the broker says meanwhile takes nothing away.
@@ -233,7 +246,7 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
     await double.until_heard("session.start")
     await double.tell(snapshot(0, [person(0), person(1)]))
     await page.wait_for_selector("[data-view=session]")
-    await page.wait_for_timeout(REST_MS + 100)
+    await page.evaluate("passMinute()")
     assert await page.evaluate(OWN_TRACK) == seen
     assert len(await page.evaluate("window.wishes")) == 2
 
