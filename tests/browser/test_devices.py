@@ -99,10 +99,12 @@ async def test_the_engagement_window_without_allow_rings_and_moves_to_an_own_win
     async with people.context.expect_page() as opening:
         await window.get_by_role("button", name="Open in own window").click()
     own = await opening.value
+    accept = own.get_by_role("button", name="Accept with video")
+    await accept.wait_for()
     # What the frame keeps, if it may keep anything, is not there: the proof that both are one
     # consumer is handed over, or somebody else would ask to be let in.
     await window.evaluate("() => { try { localStorage.frame = 'only'; } catch { return; } }")
     assert await own.evaluate("localStorage.getItem('frame')") is None
-    await own.get_by_role("button", name="Accept with video").click()
+    await accept.click()
     await expect(window.get_by_text("Open in another window")).to_be_visible()
     await until_counts(people.agent, frames=10, energy=0.0001)

@@ -223,6 +223,7 @@ async def test_the_launcher_learns_what_liveperson_told_before_it_came(
     double.heard.clear()
     over = panel.frame_locator("iframe").get_by_role("button", name=catalogue("de")["close"])
     await over.wait_for()
+    await page.wait_for_function("() => !notices[0].there")
     assert await page.evaluate(NOTICES) == [[words, False]]
     await over.click()
     engagement = (await heard(double, "connection.hello"))["engagement"]

@@ -48,7 +48,9 @@ async def test_what_a_colour_tells_is_told_in_forced_colours(browser: Browser, p
     assert (edge != inside, width) == (True, "1px"), "where a button ends"
     heard = await colours(bar.get_by_role("button", name="Mute"), "backgroundColor")
     await bar.get_by_role("button", name="Mute").click()
-    muted = await colours(bar.get_by_role("button", name="Unmute"), "backgroundColor")
+    unmute = bar.get_by_role("button", name="Unmute")
+    await unmute.wait_for()
+    muted = await colours(unmute, "backgroundColor")
     await shoot(page, "forced-colours-session")
     assert heard != muted, "whether one is heard"
 

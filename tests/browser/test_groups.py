@@ -181,7 +181,7 @@ async def test_a_supervisor_listens_unseen_whispers_and_joins(people: People) ->
     await boss.get_by_role("button", name="Whisper to the agent").click()
     await expect(boss.get_by_text("Only the agents hear you.")).to_be_visible()
     await people.agent.wait_for_function(HEARS, arg=2)
-    assert await consumer.evaluate(HEARS, 1)
+    await consumer.wait_for_function(HEARS, arg=1)
     assert not await consumer.evaluate(HEARS, 2)
     assert await devices_in_check(boss) == [False, True, False]
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)

@@ -15,6 +15,7 @@ from playwright.async_api import WebSocket, expect
 
 from tests.browser.demo import People, recorded
 from tests.deployment import Deployment
+from tests.patience import until
 
 TOLD = ("connection.hello", "engagement.update")
 
@@ -24,6 +25,10 @@ class Engagements:
 
     def __init__(self) -> None:
         self.last: dict[str, dict[str, Any]] = {}
+
+    def agent(self, name: str) -> Any:
+        """What the agent's side told last of this."""
+        return self.last.get("agent_frame", {}).get(name)
 
     def listen(self, socket: WebSocket) -> None:
         surface = ""
@@ -54,8 +59,8 @@ async def test_both_sides_ids_are_told_and_recorded(
     # A spectator is told so and starts nothing; then the conversation becomes the agent's own.
     await expect(people.agent.get_by_text("You are watching this conversation")).to_be_visible()
     await expect(people.agent.get_by_role("button", name="Start video")).to_be_hidden()
-    assert engagements.last["agent_frame"]["chatting_agent_id"] == "999999"
-    assert engagements.last["agent_frame"]["spectating"] is True
+    await until(lambda: engagements.agent("chatting_agent_id") == "999999", "whose it is is told")
+    assert engagements.agent("spectating") is True
     workspace = next(frame for frame in people.page.frames if "/workspace.html" in frame.url)
     await workspace.evaluate(
         "simulator.set({'chatInfo.spectatedEngagement': false, 'chattingAgentInfo.agentId': 777})"
@@ -65,8 +70,7 @@ async def test_both_sides_ids_are_told_and_recorded(
     await window.get_by_role("button", name="Decline").click()
     await expect(people.agent.get_by_text("declined")).to_be_visible()
 
-    agent = engagements.last["agent_frame"]
-    assert agent == {
+    assert engagements.last["agent_frame"] == {
         "account_id": demo_account(demo),
         "rt_session_id": conversation,
         "agent_id": "777",
