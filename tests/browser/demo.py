@@ -193,20 +193,24 @@ async def counts(frame: Frame | Page) -> dict[str, float]:
 
 
 async def until_counts(
-    frame: Frame | Page, *, frames: float = 0, energy: float = 0, limit_s: float = 20
+    frame: Frame | Page,
+    *,
+    frames: float = 0,
+    energy: float = 0,
+    redundant: float = 0,
+    limit_s: float = 20,
 ) -> dict[str, float]:
-    """Wait until at least so much more was decoded and heard."""
+    """Wait until at least so much more was decoded and heard, and repeated for nothing."""
+    wanted = {"frames": frames, "energy": energy, "redundant": redundant}
     end = time.monotonic() + limit_s * PATIENCE
     start = now = await counts(frame)
     while time.monotonic() < end:
         now = await counts(frame)
-        if now["frames"] - start["frames"] >= frames and now["energy"] - start["energy"] >= energy:
+        if all(now[name] - start[name] >= more for name, more in wanted.items()):
             return now
         await asyncio.sleep(0.1)
     scene = await frame.evaluate(SCENE)
-    raise AssertionError(
-        f"Wanted {frames} more frames and {energy} energy: {start} → {now}\n{pformat(scene)}"
-    )
+    raise AssertionError(f"Wanted more, {wanted}: {start} → {now}\n{pformat(scene)}")
 
 
 class Evaluates(Protocol):

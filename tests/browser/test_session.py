@@ -43,19 +43,12 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     await shoot(people.page, "session-1-ringing")
 
     await consumer.get_by_role("button", name="Accept with video").click()
-    await until_counts(people.agent, frames=20)
-    await until_counts(consumer, frames=20)
-    before = [await counts(people.agent), await counts(consumer)]
-    talking = time.monotonic()
+    for side in (people.agent, consumer):
+        # Each packet of the voice carries the frame before once more (RED).
+        await until_counts(side, frames=35, energy=0.0001, redundant=20)
     # Each widget reports every five seconds.
     await until_support_sees_both(people)
-    await asyncio.sleep(max(0.0, 3.0 - (time.monotonic() - talking)))
     after = [await counts(people.agent), await counts(consumer)]
-    for one, other in zip(before, after, strict=True):
-        assert other["frames"] - one["frames"] > 15, (before, after)
-        assert other["energy"] > one["energy"], (before, after)
-        # Each packet of the voice carries the frame before once more (RED).
-        assert other["redundant"] - one["redundant"] > 20, (before, after)
     await shoot(people.page, "session-2-talking")
 
     await people.agent.get_by_role("button", name="End", exact=True).click()
@@ -103,29 +96,35 @@ async def until_exported(demo: Deployment, before: dict[str, float], *, at_least
     raise AssertionError(f"{before}, then {found}, and not {at_least} more")
 
 
+def well(media: dict[str, Any]) -> bool:
+    """Whether both are connected by lines that carry what they send, and have reported pictures."""
+    transports, reports = media["transports"], media["reports"].values()
+    pictures = [sum(slot["frames_decoded"] for slot in slots) for slots in reports]
+    rates = [each[way] for each in transports for way in ("bitrate_in", "bitrate_out")]
+    grades = {each["quality"] for each in media["participants"].values()}
+    return (
+        [each["state"] for each in transports] == ["connected", "connected"]
+        and len(pictures) == 2
+        and min(pictures) > 0
+        and min(rates) > 50_000
+        and grades <= {"good", "fair"}
+    )
+
+
 async def until_support_sees_both(people: People) -> None:
-    """The server API shows both transports, and what each widget measured on them."""
+    """Wait until the server API shows both transports, and what each widget measured on them."""
     key = {"Authorization": f"Bearer {people.demo.api_key}"}
     async with httpx.AsyncClient(base_url=people.demo.gateway, headers=key, trust_env=False) as api:
         session = (await api.get("/v1/sessions", params={"limit": 1})).json()["sessions"][0]
         seen: dict[str, Any] = {}
-        for _ in range(int(40 * PATIENCE)):
+        for _ in range(int(80 * PATIENCE)):
             answer = await api.get(f"/v1/sessions/{session['session_id']}/media")
             assert answer.status_code == 200, answer.text
             seen = answer.json()
-            frames = [
-                sum(slot["frames_decoded"] for slot in slots) for slots in seen["reports"].values()
-            ]
-            if len(frames) == 2 and all(frames):
-                break
+            if well(seen):
+                return
             await asyncio.sleep(0.25)
-        else:
-            raise AssertionError(f"Not both have reported pictures: {seen}")
-    assert [each["state"] for each in seen["transports"]] == ["connected", "connected"]
-    for transport in seen["transports"]:
-        assert transport["bitrate_in"] > 50_000, transport
-        assert transport["bitrate_out"] > 50_000, transport
-    assert {each["quality"] for each in seen["participants"].values()} <= {"good", "fair"}
+        raise AssertionError(f"Not both are seen to be well: {seen}")
 
 
 CAMERA = "document.querySelector('switchboard-engagement').client.media.tracks.camera"
@@ -138,14 +137,15 @@ async def choose(frame: Frame, item: str) -> None:
     await frame.get_by_role("button", name=item).click()
 
 
-async def until_still(frame: Frame) -> float:
-    """Wait until half a second has brought no frame; returns how many were decoded so far."""
-    before = -1.0
-    async with asyncio.timeout(20 * PATIENCE):
-        while (now := (await counts(frame))["frames"]) != before:
-            before = now
-            await asyncio.sleep(0.5)
-    return now
+async def until_unseen(frame: Frame) -> None:
+    """Wait until half a second and a voice have brought no picture."""
+    end = time.monotonic() + 20 * PATIENCE
+    while time.monotonic() < end:
+        before = await counts(frame)
+        await asyncio.sleep(0.5)
+        if (await until_counts(frame, energy=0.0001))["frames"] == before["frames"]:
+            return
+    raise AssertionError("Somebody is seen by who goes on with the voice only.")
 
 
 async def test_the_consumer_ends_and_a_second_session_works(people: People) -> None:
@@ -168,8 +168,7 @@ async def test_the_consumer_ends_and_a_second_session_works(people: People) -> N
     await expect(consumer.get_by_role("button", name="Turn camera on")).to_be_visible()
     await expect(consumer.locator(".tile[data-picture=yes]:visible")).to_have_count(0)
     for frame in (people.agent, consumer):
-        decoded = await until_still(frame)
-        assert (await until_counts(frame, energy=0.0001))["frames"] == decoded
+        await until_unseen(frame)
     await choose(consumer, "Video again")
     await consumer.wait_for_function(f"() => {CAMERA}?.readyState === 'live'")
     await expect(consumer.get_by_role("button", name="Turn camera off")).to_be_visible()
@@ -262,8 +261,9 @@ async def test_agent_and_consumer_make_links_and_a_guest_who_comes_is_let_in(
     # Whoever hears the page hears who comes and goes.
     said = consumer.get_by_role("status")
     await expect(said.get_by_text("Noa Levi is here")).to_be_visible()
-    await asyncio.gather(*(until_everybody(each, 2) for each in (people.agent, consumer, guest)))
-    for page in (people.agent, consumer, guest):
+    sides = (people.agent, consumer, guest)
+    await asyncio.gather(*(until_everybody(each, 2, limit_s=30) for each in sides))
+    for page in sides:
         await expect(page.locator(".tile.seat[data-picture=yes]:visible")).to_have_count(2)
     await shoot(guest, "guest-5-three")
     await shoot(people.page, "guest-6-three")
