@@ -84,6 +84,8 @@ class Widgets:
             assert await consumer.evaluate(CAMERA_OPEN, "switchboard-engagement")
             assert await agent.evaluate(CAMERA_OPEN, "switchboard-agent")
             await until(agent, MEDIA_CONNECTED)
+            # Ahead of the answer.
+            await until(consumer, "benchmark.marks.connected")
             await self._settled()
             await consumer.wait_for_timeout(SETTLE_MS)
             await accept.click()
