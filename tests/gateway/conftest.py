@@ -112,7 +112,7 @@ class Widget:
 
     async def next(self) -> dict[str, Any]:
         """Return the next message."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10 * PATIENCE):
             message: dict[str, Any] = json.loads(await self.socket.recv())
         self.got.append(message)
         return message
@@ -125,7 +125,7 @@ class Widget:
 
     async def closed(self) -> int:
         """Read on to the close and return its code."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10 * PATIENCE):
             try:
                 while True:
                     self.got.append(json.loads(await self.socket.recv()))
@@ -198,7 +198,7 @@ class World:
             asyncio.create_task(self.directory.run()),
             asyncio.create_task(self.server.run()),
         ]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10 * PATIENCE):
             await self.server.started.wait()
             await self.directory.wait_ready()
 

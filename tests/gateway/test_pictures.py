@@ -20,7 +20,7 @@ from gateway.settings import Settings
 from gateway.site import pictures
 from gateway.site.pictures import MAX_BYTES, MAX_FETCHES, Pictures
 from tests.gateway.conftest import API_KEY, SECRET, World
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 URL = "https://images.brand.example/alex.png"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(1_000)
@@ -213,7 +213,7 @@ async def test_a_host_that_does_not_answer_holds_nobody_up(
     world: World, client: httpx.AsyncClient, brand: Brand
 ) -> None:
     brand.open.clear()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10 * PATIENCE):
         assert (await client.get(await path_of(world, client))).status_code == 404
 
 

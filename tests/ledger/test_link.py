@@ -149,7 +149,7 @@ async def test_a_silent_listener_does_not_hold_the_dialler() -> None:
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(Unavailable):
         await dial(HOST, port, KEY, HELLO.to_bytes(), timeout_s=0.05)
-    await asyncio.wait_for(closed.wait(), 5)
+    await asyncio.wait_for(closed.wait(), 10 * PATIENCE)
     server.close()
     await server.wait_closed()
 

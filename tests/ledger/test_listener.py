@@ -36,7 +36,7 @@ async def test_who_is_being_accepted_when_a_listener_closes_is_dropped(rounds: i
 async def test_strangers_are_dropped_after_the_deadline_and_above_the_bound(
     far: Far, stack: AsyncExitStack
 ) -> None:
-    _, port = await listen(far, stack, handshake_s=0.2, max_unproven=2)
+    _, port = await listen(far, stack, handshake_s=0.5 * PATIENCE, max_unproven=2)
     strangers = [await asyncio.open_connection(HOST, port) for _ in range(2)]
     for reader, _ in strangers:
         await reader.readexactly(5)  # the challenge's head: the bound is reached

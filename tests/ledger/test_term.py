@@ -31,7 +31,7 @@ async def test_two_ledgers_cannot_both_write(bare_town: Town) -> None:
     assert town.home.port != where
     with pytest.raises(SwitchboardError):
         await actor.append(entry(2, word="written by nobody"))
-    await asyncio.wait_for(old.stopped.wait(), 5)
+    await asyncio.wait_for(old.stopped.wait(), 10 * PATIENCE)
     # Its members went to the new one, and there the same append is written once.
     await until(lambda: actor.link.term == 2 and actor.link.is_up, "the actor at the new ledger")
     await actor.append(entry(2, word="written once"))
@@ -50,7 +50,7 @@ async def test_the_older_ledger_takes_no_new_links(bare_town: Town) -> None:
     await town.new_ledger()
     with pytest.raises(SwitchboardError):
         await actor.append(entry(2))
-    await asyncio.wait_for(old.stopped.wait(), 5)
+    await asyncio.wait_for(old.stopped.wait(), 10 * PATIENCE)
     late = FakeGateway(old_home)
     await late.link.start()
     with pytest.raises(SwitchboardError):

@@ -37,7 +37,7 @@ def accepted(end: ListenedEnd, hello: bytes) -> None:
 
 @pytest.fixture
 async def listener() -> AsyncIterator[tuple[Listener, int]]:
-    made = Listener(KEY, accepted, handshake_s=0.3, max_unproven=4, tls=Everywhere(KEY))
+    made = Listener(KEY, accepted, handshake_s=0.6 * PATIENCE, max_unproven=4, tls=Everywhere(KEY))
     yield made, await made.start(HOST, 0)
     await made.close()
 
