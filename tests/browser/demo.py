@@ -70,7 +70,10 @@ FACES = """[...document.querySelectorAll('.tile.seat[data-picture=yes] .tile-nam
 NEGOTIATED = """() => {
   const { peer } = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest').client;
-  return [peer.id, peer.connection.localDescription.sdp, peer.connection.remoteDescription.sdp];
+  const { iceGatheringState, localDescription, remoteDescription } = peer?.connection ?? {};
+  // Candidates are written into the offer one after the other.
+  return iceGatheringState === 'complete' && remoteDescription &&
+    [peer.id, localDescription.sdp, remoteDescription.sdp];
 }"""
 
 SESSION = """() => document.querySelector(
@@ -174,8 +177,9 @@ class People:
 
 
 async def negotiated(frame: Frame | Page) -> list[str]:
-    """What this widget has negotiated: the same again where nothing was since."""
-    found: list[str] = await frame.evaluate(NEGOTIATED)
+    """What this widget has negotiated, once it has: the same again where nothing was since."""
+    agreed = await frame.wait_for_function(NEGOTIATED)
+    found: list[str] = await agreed.json_value()
     return found
 
 
