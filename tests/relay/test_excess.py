@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from tests.patience import until
 from .camera import RIDS, Camera
 from .client import EVERYTHING, CraftedClient
 from .conftest import Call, StartCall, call_in_virtual_time
+from .stranger import echo
 
 
 async def test_what_one_sender_brings_is_bounded_and_counted(start_call: StartCall) -> None:
@@ -99,6 +101,59 @@ def test_one_subscriber_does_not_ask_for_key_frames_without_end() -> None:
     """Else everybody who sees the layer would pay for two in a second."""
     # Six at once, and one in two seconds.
     assert 12 <= call_in_virtual_time(asked_without_end) <= 17
+
+
+def whole_pictures(ssrcs: list[int]) -> bytes:
+    """A FIR with an entry for each: the SSRC, a number, three bytes (RFC 5104 §4.3.1.1)."""
+    body = struct.pack("!II", 1, 0)
+    body += b"".join(
+        struct.pack("!IBxxx", ssrc, number & 0xFF) for number, ssrc in enumerate(ssrcs)
+    )
+    return struct.pack("!BBH", 0x84, 206, len(body) // 4) + body
+
+
+async def test_all_pictures_that_one_message_names_are_asked_for(call: Call) -> None:
+    ada, eve = await call.join("ada"), await call.join("eve")
+    ben = await call.join("ben", publish=())
+    for client in (ada, eve):
+        client.send_frame(key=True)
+    mids = [ben.seat(index)[1] for index in range(2)]
+    await until(lambda: all(ben.heard_on(mid) for mid in mids))
+    # Nothing is due of what they were asked for when Ben came.
+    layers = [
+        layer
+        for name in ("ada-1", "eve-1")
+        for layer in call.relay.transports[name].intake.layers.values()
+    ]
+    await until(lambda: not any(layer.key_wanted for layer in layers))
+    asked = [len(client.key_frame_requests) for client in (ada, eve)]
+    ben.send_rtcp(whole_pictures([ben.slots[mid][0] for mid in mids]))
+    for client, before in zip((ada, eve), asked, strict=True):
+        await until(lambda c=client, b=before: len(c.key_frame_requests) > b)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("entries", [1, 100])
+async def test_requests_for_key_frames_are_looked_at_a_hundred_times_a_second(
+    start_call: StartCall, entries: int
+) -> None:
+    """However many messages a packet has, and however many requests a message."""
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    ada.send_frame(key=True)
+    await until(lambda: ben.heard_on(video))
+    feedback = call.relay.transports["ben-1"].intake.feedback
+    ssrc = ben.slots[video][0]
+    message = picture_loss(1, ssrc) if entries == 1 else whole_pictures([ssrc] * entries)
+    counts = []
+    for _ in range(2):
+        for _ in range(20):
+            ben.send_rtcp(message * (16 if entries == 1 else 1))
+        await echo(ben)
+        counts.append(feedback.key_frames_wanted)
+        moment += 0.5
+    assert counts == [100, 150]
 
 
 async def changing_the_view_without_end(call: Call, change: str) -> tuple[int, int]:

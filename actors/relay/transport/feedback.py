@@ -5,6 +5,7 @@ It ends here: nothing of it is forwarded, and how much of it has any effect is b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _MOST_REQUESTS = 1000
 """Packets one subscriber may ask for again, per second."""
+_MOST_KEY_FRAMES = 100
+"""Key frames one subscriber may ask for per second, of all pictures together: a packet has room for
+as many entries of a FIR. How many are made is for each publication to say."""
 _MOST_FEEDBACKS, _FEEDBACKS_AT_ONCE = 50, 20
 """Transport-wide feedback messages looked at per second; browsers send ten to twenty."""
 _MOST_PARTS = 16
@@ -30,6 +34,7 @@ class Feedback:
         "_arrivals",
         "_feedbacks",
         "_intake",
+        "_key_frames",
         "_requests",
         "_transport",
         "key_frames_wanted",
@@ -42,8 +47,9 @@ class Feedback:
         self.nacked = 0
         """Packets the peer asked for once more; those above its allowance count once a message."""
         self.key_frames_wanted = 0
-        """Requests of the peer."""
+        """Requests of the peer; those above its allowance are not counted."""
         self._requests = Budget(_MOST_REQUESTS, _MOST_REQUESTS)
+        self._key_frames = Budget(_MOST_KEY_FRAMES, _MOST_KEY_FRAMES)
         self._feedbacks = Budget(_MOST_FEEDBACKS, _FEEDBACKS_AT_ONCE)
         self._arrivals = ArrivalReader()
 
@@ -65,9 +71,9 @@ class Feedback:
             case rtcp.RR:
                 self._reports(body, part.form, 4, now)
             case rtcp.PSFB if part.form == rtcp.PLI and len(body) >= 8:
-                self._key_frame_wanted(int.from_bytes(body[4:8], "big"), now)
-            case rtcp.PSFB if part.form == rtcp.FIR and len(body) >= 16:
-                self._key_frame_wanted(int.from_bytes(body[8:12], "big"), now)
+                self._key_frames_wanted((int.from_bytes(body[4:8], "big"),), now)
+            case rtcp.PSFB if part.form == rtcp.FIR:
+                self._key_frames_wanted(rtcp.whole_pictures_wanted(body), now)
             case rtcp.RTPFB if part.form == rtcp.NACK:
                 self._missed(body, now)
             case rtcp.RTPFB if part.form == rtcp.TRANSPORT_CC:
@@ -111,8 +117,11 @@ class Feedback:
             # One line, one reading of it, however many slots are reported on.
             self._transport.estimate.reported_loss(worst / 256, now)
 
-    def _key_frame_wanted(self, ssrc: int, now: float) -> None:
-        slot = self._transport.slots_by_ssrc.get(ssrc)
-        if slot is not None and slot.video and slot.layer is not None:
-            self.key_frames_wanted += 1
-            slot.request_key_frame(now)
+    def _key_frames_wanted(self, ssrcs: Iterable[int], now: float) -> None:
+        for ssrc in ssrcs:
+            if not self._key_frames.take(1, now):
+                return
+            slot = self._transport.slots_by_ssrc.get(ssrc)
+            if slot is not None and slot.video and slot.layer is not None:
+                self.key_frames_wanted += 1
+                slot.request_key_frame(now)

@@ -120,6 +120,16 @@ def nacked(body: memoryview) -> Iterator[int]:
             mask >>= 1
 
 
+def whole_pictures_wanted(body: memoryview) -> Iterator[int]:
+    """Read the SSRC of each entry of a FIR body (RFC 5104 §4.3.1.1); its header names none.
+
+    Whether an entry repeats another, as its number says, is not asked: what somebody may ask for is
+    bounded all the same.
+    """
+    for position in range(8, len(body) - 7, 8):
+        yield int.from_bytes(body[position : position + 4], "big")
+
+
 def remb_of(body: memoryview) -> int | None:
     """Read the bit rate of a REMB body (draft-alvestrand-rmcat-remb-03 §2.2)."""
     if len(body) < 16 or bytes(body[8:12]) != b"REMB":
