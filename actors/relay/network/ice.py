@@ -241,7 +241,9 @@ class IceLite:
         """Take a Binding response from a validated address; True when it confirms it."""
         if not address.check or stun.transaction_of(data) != address.check:
             return False
-        if stun.parse(data, address.credentials.remote_password.encode()) is None:
+        password = address.credentials.remote_password.encode()
+        if stun.parse(data, password) is None or stun.unknown_attributes(data):
+            # RFC 8489 §6.3.3: an answer that cannot be comprehended is none.
             return False
         address.heard = now
         self.confirm(address)

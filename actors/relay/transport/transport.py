@@ -189,6 +189,10 @@ class Transport:
             budget.spend(1)
             return
         ice.checks.spend(1)
+        unknown = stun.unknown_attributes(data)
+        if unknown:
+            socket.send(stun.not_comprehended(message, unknown, password), endpoint)
+            return
         if stun.has_role_conflict(message):
             socket.send(stun.role_conflict(message, password), endpoint)
             return

@@ -24,10 +24,28 @@ _COOKIE: Final = b"\x21\x12\xa4\x42"
 _BINDING_REQUEST: Final = b"\x00\x01"
 _BINDING_RESPONSE: Final = b"\x01\x01"
 _USERNAME: Final = 0x0006
+_MESSAGE_INTEGRITY: Final = 0x0008
+_UNKNOWN_ATTRIBUTES: Final = 0x000A
+_OPTIONAL: Final = 0x8000
+"""Attributes from here on may be ignored by who does not know them (RFC 8489 §14)."""
 _MOST_BYTES: Final = 548
 """A check is about 100 bytes; RFC 8489 §6.1 asks senders to stay below this."""
 _PRIORITY: Final = 126 << 24 | 65535 << 8 | 255
 _ROLE_CONFLICT: Final = 487
+_UNKNOWN_ATTRIBUTE: Final = 420
+
+
+def _packed(kinds: list[int]) -> bytes:
+    return struct.pack(f"!{len(kinds)}H", *kinds)
+
+
+def _unpacked(value: bytes) -> list[int]:
+    return list(struct.unpack(f"!{len(value) // 2}H", value))
+
+
+# The one attribute of RFC 8489 for Binding that aioice has no name for (§14.13).
+_entry = (_UNKNOWN_ATTRIBUTES, "UNKNOWN-ATTRIBUTES", _packed, _unpacked)
+stun.ATTRIBUTES_BY_TYPE[_entry[0]] = stun.ATTRIBUTES_BY_NAME[_entry[1]] = _entry
 
 
 def is_response(data: bytes) -> bool:
@@ -65,6 +83,23 @@ def parse(data: bytes, password: bytes) -> stun.Message | None:
         return None
 
 
+def unknown_attributes(data: bytes) -> list[int]:
+    """Return the kinds of a parsed message that must be comprehended and are not (RFC 8489 §6.3).
+
+    What follows MESSAGE-INTEGRITY is not authenticated, and counts for nothing (§14.5).
+    """
+    unknown: list[int] = []
+    position = 20
+    while position + 4 <= len(data):
+        kind, length = struct.unpack_from("!HH", data, position)
+        if kind == _MESSAGE_INTEGRITY:
+            break
+        if kind < _OPTIONAL and kind not in stun.ATTRIBUTES_BY_TYPE and kind not in unknown:
+            unknown.append(kind)
+        position += 4 + length + (-length & 3)
+    return unknown
+
+
 def is_nomination(message: stun.Message) -> bool:
     return "USE-CANDIDATE" in message.attributes
 
@@ -91,11 +126,21 @@ def success(message: stun.Message, host: str, port: int, password: bytes) -> byt
 
 def role_conflict(message: stun.Message, password: bytes) -> bytes:
     """Answer a request of a peer that must take the controlling role (RFC 8445 §7.3.1.1)."""
+    return _error(message, password, {"ERROR-CODE": (_ROLE_CONFLICT, "Role Conflict")})
+
+
+def not_comprehended(message: stun.Message, unknown: list[int], password: bytes) -> bytes:
+    """Answer a request with attributes that nobody here comprehends (RFC 8489 §6.3.1)."""
+    code = (_UNKNOWN_ATTRIBUTE, "Unknown Attribute")
+    return _error(message, password, {"ERROR-CODE": code, "UNKNOWN-ATTRIBUTES": unknown})
+
+
+def _error(message: stun.Message, password: bytes, attributes: dict[str, object]) -> bytes:
     response = stun.Message(
         message_method=stun.Method.BINDING,
         message_class=stun.Class.ERROR,
         transaction_id=message.transaction_id,
-        attributes={"ERROR-CODE": (_ROLE_CONFLICT, "Role Conflict")},
+        attributes=attributes,
     )
     response.add_message_integrity(password)
     return bytes(response)
