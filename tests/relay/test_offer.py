@@ -53,6 +53,10 @@ def of_payload_types(count: int) -> str:
     return VALID_OFFER + f"m=video 0 UDP/TLS/RTP/SAVPF {types}"
 
 
+def of_tabbed_payload_types(count: int) -> str:
+    return VALID_OFFER + "\t".join(of_payload_types(count).split("\r\n")[-1].split(" "))
+
+
 def of_ssrcs(count: int) -> str:
     return VALID_OFFER + "\r\n".join(f"a=ssrc:{number + 1} cname:x" for number in range(count))
 
@@ -64,6 +68,7 @@ def of_ssrcs(count: int) -> str:
         (of_sections, 64),
         (of_lines, 400),
         (of_payload_types, 128),
+        (of_tabbed_payload_types, 128),
         (of_ssrcs, 32),
     ],
 )

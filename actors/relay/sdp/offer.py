@@ -113,7 +113,8 @@ def _bounded_lines(sdp: str, config: RelayConfig) -> list[str]:
             count = 1
             if sections > config.max_offer_sections:
                 raise Malformed(ErrorCode.OFFER_TOO_LARGE, "The offer has too many sections.")
-            if line.count(" ") - 2 > config.max_section_payload_types:
+            # As it will be read: what stands between two words need not be one space.
+            if len(line.split()) - 3 > config.max_section_payload_types:
                 raise Malformed(ErrorCode.OFFER_TOO_LARGE, "A section has too many payload types.")
         if count > config.max_section_lines:
             raise Malformed(ErrorCode.OFFER_TOO_LARGE, "A section has too many lines.")
