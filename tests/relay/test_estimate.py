@@ -297,6 +297,30 @@ def test_arrival_times_go_on_where_the_reference_time_wraps() -> None:
     assert [round(at - read[0], 2) for at in read] == [round(moment, 2) for moment in moments]
 
 
+@given(
+    first=st.integers(0, 0xFFFF),
+    order=st.permutations(range(24)),
+    ends=st.sets(st.integers(1, 23), max_size=5),
+)
+def test_nothing_that_has_arrived_is_said_to_be_lost_later(
+    first: int, order: list[int], ends: set[int]
+) -> None:
+    """Packets that overtake one another across messages: each arrival is told once."""
+    log, reader = ArrivalLog(), ArrivalReader()
+    told: set[int] = set()
+    for count, number in enumerate(order, 1):
+        log.arrived(first + number & 0xFFFF, 5.0 + count / 100)
+        if count not in ends and count < len(order):
+            continue
+        for message in log.messages(1, 2):
+            (part,) = parts_of(memoryview(message))
+            for sequence, at in reader.read(part.body):
+                assert sequence not in told
+                if at is not None:
+                    told.add(sequence)
+    assert told == {first + number & 0xFFFF for number in order}
+
+
 LAYERS = (
     LayerFacts("q", 180, 150_000),
     LayerFacts("h", 360, 500_000),

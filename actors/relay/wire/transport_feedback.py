@@ -87,6 +87,9 @@ class ArrivalLog:
             sequence, arrival = arrivals[index]
             if sequence - first >= _MOST_PACKETS:
                 break
+            if expected < sequence and expected < self._next:
+                # What lies between was told of before, and has arrived for all that is known here.
+                break
             delta = int((arrival - self._origin) * _TICKS_PER_SECOND) - tick
             if not -32768 <= delta <= 32767:
                 break
