@@ -63,12 +63,17 @@ class Erasing:
     """Erases persons and deletes expired records, through the ledger's one writer."""
 
     def __init__(
-        self, database: Database, writer: Writer, now_ms: Callable[[], int], shard: Shard
+        self,
+        database: Database,
+        writer: Writer,
+        now_ms: Callable[[], int],
+        shard: Shard,
+        on_noted: Callable[[str, str], None] = lambda account_id, session_id: None,
     ) -> None:
         self._database = database
         self._writer = writer
         self._now_ms = now_ms
-        self.notes = ErasureNotes(database, writer, now_ms, shard)
+        self.notes = ErasureNotes(database, writer, now_ms, shard, on_noted)
         """What the journals say of it."""
 
     async def erase(self, ask: upkeep.PersonErase) -> upkeep.Erasures:

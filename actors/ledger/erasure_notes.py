@@ -32,8 +32,15 @@ class ErasureNotes:
     """Writes the notes of a shard's erasures, through the ledger's one writer."""
 
     def __init__(
-        self, database: Database, writer: Writer, now_ms: Callable[[], int], shard: Shard
+        self,
+        database: Database,
+        writer: Writer,
+        now_ms: Callable[[], int],
+        shard: Shard,
+        on_noted: Callable[[str, str], None],
     ) -> None:
+        """`on_noted` is told the account and the session of each journal that has grown."""
+        self._on_noted = on_noted
         self._database = database
         self._writer = writer
         self._now_ms = now_ms
@@ -70,30 +77,37 @@ class ErasureNotes:
             # Each is undone alone; all of them share a transaction.
             jobs = [partial(_write, *each, self._now_ms()) for each in some]
             told = await asyncio.gather(*map(self._writer.do, jobs), return_exceptions=True)
-            for whose, error in zip(some, told, strict=True):
-                self._hear(whose, error)
+            for whose, outcome in zip(some, told, strict=True):
+                self._hear(whose, outcome)
 
-    def _hear(self, whose: tuple[str, str], error: BaseException | None) -> None:
-        """Log once what cannot be written. Raises what is no fault of the note's."""
-        if error is None:
+    def _hear(self, whose: tuple[str, str], outcome: str | BaseException | None) -> None:
+        """Tell of a note, or log once that it cannot be written.
+
+        Raises what is no fault of the note's.
+        """
+        if not isinstance(outcome, BaseException):
             self._unwritten.discard(whose)
-        elif isinstance(error, Unavailable) or not isinstance(error, Exception):
-            raise error
+            if outcome is not None:
+                self._on_noted(outcome, whose[0])
+        elif isinstance(outcome, Unavailable) or not isinstance(outcome, Exception):
+            raise outcome
         elif whose not in self._unwritten:
             self._unwritten.add(whose)
-            facts = {"session_id": whose[0], "why": type(error).__name__}
+            facts = {"session_id": whose[0], "why": type(outcome).__name__}
             _log.error("An erasure could not be noted.", extra=facts)
 
 
-def _write(session_id: str, participant_id: str, now_ms: int, connection: sa.Connection) -> None:
-    """Write one note, unless it is there or an actor still writes."""
+def _write(
+    session_id: str, participant_id: str, now_ms: int, connection: sa.Connection
+) -> str | None:
+    """Write one note; returns the account. `None`: it is there, or an actor still writes."""
     this = sessions.c.session_id == session_id
-    ended = sa.select(sessions.c.epoch, sessions.c.last_seq).where(
+    ended = sa.select(sessions.c.account_id, sessions.c.epoch, sessions.c.last_seq).where(
         this, sessions.c.phase == str(SessionPhase.ENDED)
     )
     session = connection.execute(ended).one_or_none()
     if session is None:
-        return
+        return None
     noted = connection.execute(
         sa.update(erasures)
         .where(erasures.c.session_id == session_id)
@@ -102,7 +116,7 @@ def _write(session_id: str, participant_id: str, now_ms: int, connection: sa.Con
         .values(noted=True)
     )
     if noted.rowcount == 0:
-        return
+        return None
     seq = session.last_seq + 1
     connection.execute(
         sa.insert(journal).values(
@@ -116,3 +130,4 @@ def _write(session_id: str, participant_id: str, now_ms: int, connection: sa.Con
         )
     )
     connection.execute(sa.update(sessions).where(this).values(last_seq=seq))
+    return str(session.account_id)

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 MOST = 1_000
 """Sessions kept in mind for one endpoint. Where there are more, all are looked through."""
 FULL_MS = 15_000
-"""How often all are looked through in any case: a write that was given up may be there, and an
-erasure is noted without a word."""
+"""How often all are looked through in any case: a write that was given up may be there."""
 
 
 @dataclass(slots=True)

@@ -114,7 +114,9 @@ class Ledger:
                 outbox=Outbox(self._database, self._writer, now_ms, shard, grown),
                 sharing=Sharing(self._database, self._writer, self._audience, now_ms),
                 devices=DeviceBook(self._database, self._writer, now_ms),
-                erasing=Erasing(self._database, self._writer, now_ms, shard),
+                erasing=Erasing(
+                    self._database, self._writer, now_ms, shard, self._audience.journal_grew
+                ),
                 ratings=Ratings(self._writer, now_ms),
                 asking=ColleagueCalls(self._sessions.directory, self._presence, self._audience),
                 measures=self._measures,

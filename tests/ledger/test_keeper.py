@@ -17,11 +17,13 @@ from actors.ledger.erasure import Erasing
 from actors.ledger.grown import Grown
 from broker.errors import ErrorCode, Internal, SwitchboardError
 from broker.measures import Standing
+from broker.messages import upkeep
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, entry
 from tests.ledger.keepers import QUICK, moved, run_keeper, sessions
 from tests.ledger.receiver import Receiver
-from tests.patience import until
+from tests.ledger.test_erasure import VISITOR, a_record
+from tests.patience import PATIENCE, until
 
 DAY_MS = 24 * 3_600_000
 
@@ -98,6 +100,23 @@ async def test_a_redirect_is_a_failure(town: Town, receiver: Receiver) -> None:
     await sessions(town, 1)
     await until(lambda: moved(town) and receiver.tries >= 2, "another try")
     assert (receiver.events, elsewhere.tries) == ([], 0)
+
+
+@pytest.mark.parametrize("ended_by_then", [True, False])
+async def test_an_erasure_is_told_as_soon_as_it_is_noted(
+    town: Town, receiver: Receiver, ended_by_then: bool
+) -> None:
+    """Not when all sessions are looked through the next time, for which no clock goes on here."""
+    actor, _, link = await a_record(town, ended=ended_by_then)
+    await run_keeper(town, receiver.port)
+    told = 3 if ended_by_then else 2
+    await until(lambda: len(receiver.events) == told, "what was there before")
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+    if not ended_by_then:
+        await actor.append(entry(3, "session.ended", reason="ended_by_agent"))
+    await until(lambda: len(receiver.events) == 4, "the erasure")
+    assert receiver.events[-1]["type"] == "subject.erased"
 
 
 async def test_records_are_deleted_when_their_time_is_over(town: Town) -> None:
