@@ -66,12 +66,15 @@ those, and nobody can say whose they are."""
 
 
 def is_inside(scope: Scope, networks: Iterable[str] = ()) -> bool:
-    """Whether a request comes from `INSIDE` or one of these networks; what a trusted proxy passes
-    on comes from whom it says."""
+    """Whether a request comes from `INSIDE`, one of these networks, or the very address that it
+    came to, which is this machine's. What a trusted proxy passes on comes from whom it says."""
     try:
         address = ip_address(scope["client"][0])
     except (TypeError, ValueError):
         return False
+    server = scope.get("server")
+    if server is not None and server[0] == scope["client"][0]:
+        return True
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     address = mapped or address
     named = (ip_network(each, strict=False) for each in networks)

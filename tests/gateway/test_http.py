@@ -329,6 +329,17 @@ async def test_metrics_are_shown_to_private_addresses_and_named_networks(
     assert list(found.values()) == [200] * 8 + [404] * 10
 
 
+async def test_metrics_are_shown_to_the_machine_itself_at_its_public_address(world: World) -> None:
+    """So `switchboard down` and `top` see a gateway that is bound there."""
+    for here in ("203.0.113.20", "[2606:4700::20]"):
+        statuses = []
+        for address in (here.strip("[]"), "203.0.113.21", "2606:4700::21"):
+            transport = httpx.ASGITransport(world.app, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{here}") as asking:
+                statuses.append((await asking.get("/metrics")).status_code)
+        assert statuses == [200, 404, 404]
+
+
 def demo_settings(settings: Settings) -> Settings:
     return replace(
         settings,
