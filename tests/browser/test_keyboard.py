@@ -308,7 +308,7 @@ async def test_the_focus_goes_in_the_order_in_which_one_reads(
         await expect(page.get_by_role("dialog")).to_be_focused()
     await page.wait_for_function(SETTLED)
     if "Camera" in order:
-        # Which devices there are is known once the browser has given them.
+        # Which devices there are is asked of the browser.
         await expect(page.locator("#pick-camera")).to_be_visible()
     await page.evaluate(FENCES)
     there = await stops(page, "Tab")
