@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ class Operators:
     """The API's half: answers, and what was asked of it."""
 
     def __init__(self) -> None:
+        self.answers = dict(ANSWERS)
         self.posts: list[tuple[str, Any]] = []
         self.refuse: dict[str, int] = {}
         self.hang: set[str] = set()
@@ -129,7 +131,7 @@ class Operators:
             self.posts.append((path, route.request.post_data_json))
             await route.fulfill(json={})
         else:
-            await route.fulfill(json=ANSWERS[path])
+            await route.fulfill(json=self.answers[path])
 
 
 @pytest.fixture
@@ -198,6 +200,64 @@ async def test_a_live_session_is_looked_at_and_ended(page: Page, operators: Oper
     await expect(closer).to_have_count(0)
 
 
+async def test_below_a_long_list_what_is_looked_at_comes_into_sight(
+    page: Page, operators: Operators
+) -> None:
+    [session] = ANSWERS["sessions"]["sessions"]
+    others = [{**session, "session_id": f"s-{number}"} for number in range(100, 139)]
+    operators.answers["sessions"] = {"sessions": [session, *others], "cursor": None}
+    await page.clock.install()
+    await log_in(page)
+    look = page.get_by_role("region", name="Live sessions").get_by_role("button", name="Look")
+    await look.first.click()
+    heading = page.get_by_role("heading", name="Session s-7")
+    await expect(heading).to_be_in_viewport()
+    await expect(heading).to_be_focused()
+    await page.get_by_role("button", name="Close").click()
+    await expect(look.first).to_be_focused()
+    await look.first.click()
+    await expect(page.get_by_text("2 people, nothing lost in the relay")).to_be_visible()
+    operators.answers["sessions"] = {"sessions": others, "cursor": None}
+    await page.clock.fast_forward(5_000)
+    await expect(look).to_have_count(39)
+    await page.get_by_role("button", name="Close").click()
+    await expect(page.get_by_role("heading", name=re.compile("^Live"))).to_be_focused()
+
+
+async def test_what_is_asked_is_seen_whole_beside_whom_it_is_about(
+    page: Page, operators: Operators
+) -> None:
+    [session] = ANSWERS["sessions"]["sessions"]
+    named = {**session, "session_id": "6J0IPTk19Gv995Obd0yy2w"}
+    operators.answers["sessions"] = {"sessions": [named], "cursor": None}
+    await page.set_viewport_size({"width": 320, "height": 640})
+    await log_in(page)
+    table = page.get_by_role("region", name="Live sessions")
+    await table.get_by_role("button", name="End", exact=True).click()
+    await shoot(page, "console-question")
+    around = await table.bounding_box()
+    whom = await table.get_by_role("rowheader").bounding_box()
+    asked = await table.get_by_role("button", name="End it for everybody?").bounding_box()
+    assert around is not None
+    assert whom is not None
+    assert asked is not None
+    assert around["x"] <= whom["x"]
+    assert whom["x"] + whom["width"] <= asked["x"]
+    assert asked["x"] + asked["width"] <= around["x"] + around["width"]
+    words = await table.get_by_role("rowheader").evaluate(
+        "node => [node.scrollWidth, node.clientWidth]"
+    )
+    assert words[0] <= words[1]
+
+
+async def test_another_button_does_not_move_when_a_question_is_taken_back(page: Page) -> None:
+    await log_in(page)
+    await page.get_by_role("button", name="End", exact=True).click()
+    await expect(page.get_by_role("button", name="End it for everybody?")).to_be_visible()
+    await page.get_by_role("button", name="Look").click()
+    await expect(page.get_by_role("heading", name="Session s-7")).to_be_visible()
+
+
 async def test_a_node_is_drained_after_a_second_click_only(
     page: Page, operators: Operators
 ) -> None:
@@ -246,6 +306,27 @@ async def test_a_gateway_that_hangs_is_told_and_asked_again(
     await log_in(page)
     await expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
     await expect(page.get_by_role("region", name="Nodes")).to_be_visible()
+
+
+async def test_what_is_old_says_since_when_and_nothing_is_read_out_at_each_look(
+    page: Page, operators: Operators
+) -> None:
+    await page.clock.install(time=datetime(2026, 11, 28, 9, 0))
+    everything = dict.fromkeys(("nodes", "sessions", "ends", "dead-letters", "accounts"), 503)
+    operators.refuse |= everything
+    await log_in(page)
+    await expect(page.get_by_text("Nothing was answered yet; asked again")).to_be_visible()
+    operators.refuse.clear()
+    await page.clock.set_fixed_time(datetime(2026, 11, 28, 9, 5))
+    await page.clock.fast_forward(5_000)
+    said = page.get_by_text(re.compile(r"^As of 9:05:00.AM; asked again every 5 seconds\.$"))
+    await expect(said).to_be_visible()
+    assert await said.evaluate("node => node.closest('[role], [aria-live]')") is None
+    operators.refuse |= everything
+    await page.clock.set_fixed_time(datetime(2026, 11, 28, 9, 10))
+    await page.clock.fast_forward(5_000)
+    await expect(page.get_by_text("The ledger is away.")).to_have_count(5)
+    await expect(said).to_be_visible()
 
 
 async def test_what_could_not_be_done_is_said_until_something_is(

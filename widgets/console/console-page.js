@@ -21,7 +21,10 @@ export class ConsolePage extends HTMLElement {
   /** One session, more closely. @type {{section: Section, view: SectionView}|null} */
   #closer = null;
   #close = el('div');
-  #status = el('p', { class: 'fine', role: 'status' });
+  /** Not a live region: it would be read out every five seconds. */
+  #status = el('p', { class: 'fine' });
+  /** When anything was last. */
+  #answered = '';
   /** What could not be done, until something else is. */
   #trouble = el('p', { class: 'trouble', role: 'alert' });
   #timer = 0;
@@ -63,6 +66,7 @@ export class ConsolePage extends HTMLElement {
   /** @param {OperatorApi} api */
   #open(api) {
     this.#api = api;
+    this.#answered = 'Nothing was answered yet';
     this.#closer = null;
     setText(this.#trouble, '');
     this.#close = el('div');
@@ -99,16 +103,21 @@ export class ConsolePage extends HTMLElement {
       if (one.status === 'fulfilled') shown[index]?.view.update(one.value);
       else shown[index]?.view.fail(one.reason.message);
     });
-    setText(this.#status, `Looked at ${new Date().toLocaleTimeString()}, again every 5 seconds.`);
+    if (found.some(({ status }) => status === 'fulfilled')) {
+      this.#answered = `As of ${new Date().toLocaleTimeString()}`;
+    }
+    setText(this.#status, `${this.#answered}; asked again every 5 seconds.`);
     this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
   }
 
   /** @param {Deed|Look} deed */
   async #act(deed) {
     if ('opens' in deed) {
+      const pressed = /** @type {HTMLElement} */ (document.activeElement);
       this.#closer = this.#viewOf(sessionSection(deed.opens));
-      const shut = wordButton('Close', () => this.#shut(), 'small');
+      const shut = wordButton('Close', () => this.#shut(pressed), 'small');
       this.#close.replaceChildren(this.#closer.view.root, shut.root);
+      this.#closer.view.focus();
       await this.#look();
       return;
     }
@@ -122,8 +131,11 @@ export class ConsolePage extends HTMLElement {
     await this.#look();
   }
 
-  #shut() {
+  /** @param {HTMLElement} pressed What opened it; its row may be gone with the session. */
+  #shut(pressed) {
     this.#closer = null;
     this.#close.replaceChildren();
+    if (pressed.isConnected) pressed.focus();
+    else this.#shown[1]?.view.focus();
   }
 }

@@ -16,12 +16,14 @@ export class SectionView {
   #empty;
   #body = el('tbody');
   #table;
+  #heading;
   root;
 
   /** @param {Section} section @param {(deed: Deed|Look) => Promise<void>} act */
   constructor(section, act) {
     this.#section = section;
     this.#act = act;
+    this.#heading = el('h2', { tabindex: '-1' }, section.title, ' ', this.#summary);
     this.#empty = el('p', { class: 'fine', text: section.empty, hidden: true });
     const heads = section.columns.map(([name]) => el('th', { scope: 'col', text: name }));
     heads.push(el('th', { scope: 'col' }, el('span', { class: 'unseen', text: 'What to do' })));
@@ -34,7 +36,7 @@ export class SectionView {
     this.root = el(
       'section',
       { 'data-section': section.path.split(/[?/]/)[0] + (section.path.includes('/') ? '-one' : '') },
-      el('h2', {}, section.title, ' ', this.#summary),
+      this.#heading,
       this.#problem,
       this.#empty,
       scroll,
@@ -55,6 +57,11 @@ export class SectionView {
       () => new RowView(this.#section, this.#act),
       (view, row) => view.update(row),
     );
+  }
+
+  /** Bring it into sight: the list before it may be longer than the window. */
+  focus() {
+    this.#heading.focus();
   }
 
   /** What was shown stays, and is said to be old. @param {string} words */

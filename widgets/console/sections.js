@@ -49,10 +49,11 @@ export const SECTIONS = [
       ['Session', (row) => row.session_id],
       ['Account', (row) => row.account_id],
       ['Began', (row) => at(row.created_ms)],
-      ['Kind', (row) => String(row.mode ?? '')],
+      ['Began with', (row) => String(row.mode ?? '')],
       ['Takeovers', (row) => String(row.epoch - 1)],
     ],
-    deeds: (row) => [{ name: 'Look', opens: row.session_id }, end(row)],
+    // The question of one that is left must not move another from under the click.
+    deeds: (row) => [end(row), { name: 'Look', opens: row.session_id }],
     empty: 'Nobody is talking.',
   },
   {
