@@ -58,7 +58,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("local-media", 9),
         ("client", 12),
         ("engagement", 1),
-        ("stage", 6),
+        ("stage", 7),
         ("gateway", 2),
         ("ringing", 1),
         ("device-key", 1),

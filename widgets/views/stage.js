@@ -50,6 +50,8 @@ export class Stage {
   /** @param {Session} session */
   update(session) {
     this.#adopt(this.#client.peer);
+    // Who has a device open by now may hear without a gesture.
+    if (!this.#sound.root.hidden) this.#play();
     for (const tile of this.#tiles) {
       tile.assign(session.seats[`${tile.kind}:${tile.index}`]);
       const entry = entryOf(session, tile.participant);
@@ -123,11 +125,10 @@ export class Stage {
 
   /** Start every player, and say so where sound takes a gesture. */
   #play() {
-    show(this.#sound, false);
     for (const { video, audio } of this.#tiles) {
       if (video.srcObject) video.play().catch(() => {});
       if (!audio.srcObject) continue;
-      audio.play().catch((error) => {
+      audio.play().then(() => show(this.#sound, false), (error) => {
         if (error?.name === 'NotAllowedError') show(this.#sound, true);
       });
     }

@@ -1,6 +1,6 @@
 import { loadStyles } from '../../../widgets/views/later.js';
 import { Stage } from '../../../widgets/views/stage.js';
-import { postponed, same, until } from './check.js';
+import { postponed, same, settled, until } from './check.js';
 
 const PERSON = { participant_id: 'noa', role: 'guest', name: 'Noa', attendance: 'present', camera: true };
 const SESSION = {
@@ -61,6 +61,31 @@ export const tests = {
       await new Promise((resolve) => setTimeout(resolve, 250));
       same(told.length, 4);
     }),
+  async 'sound that the browser refused begins as soon as it may, without the button'() {
+    const { play } = HTMLMediaElement.prototype;
+    let may = false;
+    HTMLMediaElement.prototype.play = async function begin() {
+      if (this.localName === 'audio' && !may) throw new DOMException('a gesture first', 'NotAllowedError');
+    };
+    try {
+      await shown(async ({ stage }) => {
+        const button = stage.root.querySelector('.sound');
+        await until(() => !button.hidden);
+        const seen = new MutationObserver(() => {});
+        seen.observe(button, { attributes: true });
+        stage.update(SESSION);
+        await settled();
+        // What is tried again meanwhile takes no button from under a finger.
+        same([button.hidden, seen.takeRecords().length], [false, 0]);
+        may = true;
+        stage.update(SESSION);
+        await settled();
+        same(button.hidden, true);
+      });
+    } finally {
+      HTMLMediaElement.prototype.play = play;
+    }
+  },
   'what went with a lost connection is told by the next': () =>
     shown(async ({ client, stage, next }) => {
       same(await next(1), LARGE);
