@@ -169,7 +169,7 @@ async def test_the_consumer_ends_and_a_second_session_works(people: People) -> N
     await expect(consumer.locator(".tile[data-picture=yes]:visible")).to_have_count(0)
     for frame in (people.agent, consumer):
         await until_unseen(frame)
-    await choose(consumer, "Video again")
+    await choose(consumer, "With video")
     await consumer.wait_for_function(f"() => {CAMERA}?.readyState === 'live'")
     await expect(consumer.get_by_role("button", name="Turn camera off")).to_be_visible()
     for frame in (people.agent, consumer):

@@ -36,7 +36,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
     [
         ("reduce", 21),
         ("slot-turn", 16),
-        ("tile", 6),
+        ("tile", 7),
         ("channel", 18),
         ("vectors", 3),
         ("agent-host", 11),
@@ -56,7 +56,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("media-link", 11),
         ("peer", 2),
         ("local-media", 9),
-        ("client", 12),
+        ("client", 13),
         ("engagement", 1),
         ("stage", 7),
         ("gateway", 2),

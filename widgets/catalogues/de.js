@@ -140,6 +140,7 @@ export default {
   you_share: 'Sie teilen Ihren Bildschirm.',
   is_back_soon: 'Verbindet sich neu…',
   waiting_picture: 'Das Bild kommt…',
+  not_shown: 'Nicht zu sehen: Sie haben nur Ton',
   alone: 'Sie sind allein hier',
   alone_help: 'Laden Sie jemanden ein, oder warten Sie auf die anderen.',
   came: '{name} ist da',
@@ -157,7 +158,7 @@ export default {
   reason_silence: 'es kommt nichts mehr an',
 
   voice_only: 'Nur Ton',
-  video_again: 'Wieder mit Video',
+  with_video: 'Mit Video',
   switch_camera: 'Kamera wechseln',
   full_screen: 'Vollbild',
   picture_in_picture: 'Bild im Bild',

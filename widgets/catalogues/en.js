@@ -140,6 +140,7 @@ export default {
   you_share: 'You are sharing your screen.',
   is_back_soon: 'Reconnecting…',
   waiting_picture: 'Picture is coming…',
+  not_shown: 'Not shown: you have voice only',
   alone: 'You are alone here',
   alone_help: 'Add a person, or wait for the others.',
   came: '{name} is here',
@@ -157,7 +158,7 @@ export default {
   reason_silence: 'nothing is arriving',
 
   voice_only: 'Voice only',
-  video_again: 'Video again',
+  with_video: 'With video',
   switch_camera: 'Switch camera',
   full_screen: 'Full screen',
   picture_in_picture: 'Picture in picture',

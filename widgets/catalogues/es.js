@@ -140,6 +140,7 @@ export default {
   you_share: 'Está compartiendo su pantalla.',
   is_back_soon: 'Reconectando…',
   waiting_picture: 'La imagen está llegando…',
+  not_shown: 'No se muestra: usted tiene solo voz',
   alone: 'No hay nadie más aquí',
   alone_help: 'Añada a una persona o espere a los demás.',
   came: '{name} está aquí',
@@ -157,7 +158,7 @@ export default {
   reason_silence: 'no llega nada',
 
   voice_only: 'Solo voz',
-  video_again: 'Volver al vídeo',
+  with_video: 'Con vídeo',
   switch_camera: 'Cambiar de cámara',
   full_screen: 'Pantalla completa',
   picture_in_picture: 'Imagen en imagen',

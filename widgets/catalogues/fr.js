@@ -140,6 +140,7 @@ export default {
   you_share: 'Vous partagez votre écran.',
   is_back_soon: 'Reconnexion…',
   waiting_picture: 'L’image arrive…',
+  not_shown: 'Non affiché : vous êtes en voix seule',
   alone: 'Personne d’autre n’est là',
   alone_help: 'Ajoutez une personne ou attendez les autres.',
   came: '{name} est là',
@@ -157,7 +158,7 @@ export default {
   reason_silence: 'plus rien n’arrive',
 
   voice_only: 'Voix seule',
-  video_again: 'Revenir à la vidéo',
+  with_video: 'Avec vidéo',
   switch_camera: 'Changer de caméra',
   full_screen: 'Plein écran',
   picture_in_picture: 'Image dans l’image',

@@ -140,6 +140,7 @@ export default {
   you_share: 'המסך משותף עם כולם.',
   is_back_soon: 'מתחבר מחדש…',
   waiting_picture: 'התמונה בדרך…',
+  not_shown: 'לא מוצג: יש לכם קול בלבד',
   alone: 'אתם לבד כאן',
   alone_help: 'הוסיפו משתתף, או חכו לאחרים.',
   came: '{name} כאן',
@@ -157,7 +158,7 @@ export default {
   reason_silence: 'שום דבר לא מגיע',
 
   voice_only: 'קול בלבד',
-  video_again: 'שוב וידאו',
+  with_video: 'עם וידאו',
   switch_camera: 'החלפת מצלמה',
   full_screen: 'מסך מלא',
   picture_in_picture: 'תמונה בתוך תמונה',

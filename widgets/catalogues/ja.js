@@ -140,6 +140,7 @@ export default {
   you_share: '画面を共有中です。',
   is_back_soon: '再接続中…',
   waiting_picture: '映像を待機中…',
+  not_shown: '音声のみで非表示',
   alone: 'ほかに誰もいません',
   alone_help: '人を追加するか、お待ちください。',
   came: '参加しました：{name}',
@@ -157,7 +158,7 @@ export default {
   reason_silence: '何も届いていません',
 
   voice_only: '音声のみ',
-  video_again: 'ビデオに戻す',
+  with_video: 'ビデオあり',
   switch_camera: 'カメラを切り替え',
   full_screen: '全画面',
   picture_in_picture: 'ピクチャーインピクチャー',

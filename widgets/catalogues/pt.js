@@ -140,6 +140,7 @@ export default {
   you_share: 'Você está compartilhando sua tela.',
   is_back_soon: 'Reconectando…',
   waiting_picture: 'A imagem está chegando…',
+  not_shown: 'Não exibido: você está só com voz',
   alone: 'Só você está aqui',
   alone_help: 'Adicione uma pessoa ou espere pelos outros.',
   came: '{name} está aqui',
@@ -157,7 +158,7 @@ export default {
   reason_silence: 'nada está chegando',
 
   voice_only: 'Só voz',
-  video_again: 'Voltar ao vídeo',
+  with_video: 'Com vídeo',
   switch_camera: 'Trocar de câmera',
   full_screen: 'Tela cheia',
   picture_in_picture: 'Imagem sobreposta',

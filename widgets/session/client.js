@@ -119,7 +119,7 @@ export class SessionClient extends EventTarget {
 
   /** @param {Mode} mode */
   async setMode(mode) {
-    if (mode === 'voice') void this.media.setCamera(false);
+    if (mode === 'voice') this.media.turnOff(['camera', 'screen']);
     await this.ask({ type: 'media.mode', mode });
     if (mode === 'video' && may(this.session, 'send_video')) await this.media.setCamera(true);
   }
@@ -294,6 +294,9 @@ export class SessionClient extends EventTarget {
     if (text === this.#published) return;
     this.#published = text;
     this.#channel.tell({ type: 'media.publish', ...this.media.publishing });
+    // With voice only none goes out.
+    const { mode } = this.session;
+    if (mode === 'voice' && this.media.tracks.screen) void this.ask({ type: 'media.mode', mode: 'video' }).catch(() => {});
   }
 
   #changed() {

@@ -36,8 +36,7 @@ export class Colleagues {
 
   async #look() {
     if (!this.#allowed) return;
-    /** @type {readonly ColleagueView[]} */
-    const colleagues = (await this.#client.ask({ type: 'colleague.list' })).colleagues;
+    const { colleagues } = await this.#client.ask({ type: 'colleague.list' });
     keyed(
       this.#list,
       colleagues,

@@ -54,7 +54,7 @@ export class MorePanel extends Panel {
     const { voice, swap, layout, text, leave, end } = this.#items;
     const what = say('text');
     text.set(unread > 0 ? say('unread', { what, count: unread }) : what);
-    voice.set(say(session.mode === 'voice' ? 'video_again' : 'voice_only'));
+    voice.set(say(session.mode === 'voice' ? 'with_video' : 'voice_only'));
     layout.set(say('layout', { which: say(`layout_${this.#stage.layout}`) }));
     show(layout, others(session).length > 1);
     show(swap, navigator.maxTouchPoints > 0 && this.#client.media.publishing.camera);

@@ -114,11 +114,12 @@ function isHidden({ way }) {
 /** @param {RosterEntry} entry @param {boolean} staff Nobody else is told to doubt a name. */
 function noteOf(entry, staff) {
   if (entry.attendance === 'lobby') return say('in_lobby');
-  const words = [say(`role_${entry.role}`)];
-  if (entry.owner) words.push(say('owner'));
-  if (isHidden(entry)) words.push(say(`is_${entry.way}`));
-  if (entry.visitor_differs) words.push(say('visitor_differs'));
-  if (staff && entry.role === 'consumer' && !entry.verified) words.push(say('not_verified'));
-  if (entry.attendance === 'reconnecting') words.push(say('is_back_soon'));
-  return words.join(' · ');
+  return [
+    say(`role_${entry.role}`),
+    entry.owner && say('owner'),
+    isHidden(entry) && say(`is_${entry.way}`),
+    entry.visitor_differs && say('visitor_differs'),
+    staff && entry.role === 'consumer' && !entry.verified && say('not_verified'),
+    entry.attendance === 'reconnecting' && say('is_back_soon'),
+  ].filter(Boolean).join(' · ');
 }

@@ -103,7 +103,8 @@ export class Tile {
     const name = nameOf(entry);
     // With voice only no picture comes.
     const sees = session.mode !== 'voice';
-    const sends = hasPicture ?? (sees && (this.kind === 'screen' ? entry.screen : entry.camera));
+    const shows = this.kind === 'screen' ? entry.screen : entry.camera;
+    const sends = hasPicture ?? (sees && shows);
     // One that waits for its first picture holds back the page's load event.
     if (sends && this.#stream && !this.video.srcObject) this.#attach();
     if (this.kind === 'seat' && !sends) this.#turn.conceal(performance.now());
@@ -121,7 +122,8 @@ export class Tile {
     const own = quality[session.participant_id];
     // Maybe it is held back: nothing is sent that one's line does not carry.
     const why = own?.reason === 'bandwidth' ? qualityWords(own) : say('waiting_picture');
-    const note = away ? say('is_back_soon') : sends && !picture ? why : '';
+    const voice = !sees && shows ? say('not_shown') : entry.mode === 'voice' ? say('voice_only') : '';
+    const note = away ? say('is_back_soon') : sends && !picture ? why : voice;
     setText(this.#note, this.kind === 'self' ? '' : note);
     this.root.toggleAttribute('data-away', away);
     const line = quality[entry.participant_id];

@@ -32,16 +32,16 @@ export class Ways {
     // First what changes least for those who talk.
     const sorted = [...ways].sort((a, b) => Number(b === 'consult') - Number(a === 'consult'));
     const buttons = sorted.map((way, index) => {
-      const kind = index === 0 ? 'primary wide' : 'wide';
-      return this.#button(by ? 'join' : `way_${way}`, kind, () => this.#client.ask({ type: 'session.join', way }));
+      const kind = index ? 'wide' : 'primary wide';
+      return this.#button(by ? 'join' : `way_${way}`, kind, { type: 'session.join', way });
     });
-    if (by) buttons.push(this.#button('decline', 'wide', () => this.#client.ask({ type: 'colleague.decline' })));
+    if (by) buttons.push(this.#button('decline', 'wide', { type: 'colleague.decline' }));
     this.root.replaceChildren(...buttons);
   }
 
-  /** @param {string} key @param {string} kind @param {() => Promise<unknown>} ask */
-  #button(key, kind, ask) {
-    const { root } = wordButton(key, () => void attend(ask(), this.#said, root), kind);
+  /** @param {string} key @param {string} kind @param {ToBroker} message */
+  #button(key, kind, message) {
+    const { root } = wordButton(key, () => void attend(this.#client.ask(message), this.#said, root), kind);
     return root;
   }
 }

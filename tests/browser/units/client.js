@@ -124,6 +124,25 @@ export const tests = {
       same([client.media.publishing.camera, told(wire, 'media.mode').length], [false, 1]);
       client.close();
     }),
+  'a screen wants more than voice: who shares one asks for that, and voice only ends it': () =>
+    asked(async (questions) => {
+      const { client, wire } = await greeted();
+      wire.welcome(true);
+      wire.hear({ ...SNAPSHOT, mode: 'voice', capabilities: ['send_audio', 'send_video', 'send_screen'] });
+      await until(() => questions.length === 1);
+      questions[0].grant();
+      await until(() => told(wire, 'media.publish').some(({ microphone }) => microphone));
+      same(told(wire, 'media.mode'), []);
+      void client.media.setScreen(true);
+      await until(() => questions.length === 2);
+      questions[1].grant();
+      await until(() => told(wire, 'media.publish').some(({ screen }) => screen));
+      same(told(wire, 'media.mode').map(({ mode }) => mode), ['video']);
+      void client.setMode('voice').catch(() => {});
+      await settled();
+      same([client.media.publishing.screen, told(wire, 'media.publish').at(-1).screen], [false, false]);
+      client.close();
+    }),
   'what is published is said again to whoever tells of the session anew': () =>
     asked(async (questions) => {
       const { client, wire } = await greeted();

@@ -11,6 +11,7 @@ function seat(kind = 'seat') {
   let next = null;
   let turns = 0;
   const session = { mode: 'video', speaker: null, quality: {}, participant_id: 'me' };
+  const shows = { mode: 'video', camera: true, screen: true };
   const tile = new Tile(kind, 0, () => {
     turns += 1;
     update();
@@ -20,7 +21,7 @@ function seat(kind = 'seat') {
   };
   function update() {
     const name = PEOPLE[tile.participant] ?? '';
-    const entry = { participant_id: tile.participant, name, role: 'guest', attendance: 'present', camera: true, screen: true };
+    const entry = { participant_id: tile.participant, name, role: 'guest', attendance: 'present', ...shows };
     tile.update(entry, session, { mirror: false, hasPicture: null });
   }
   tile.setSeen(true);
@@ -29,6 +30,12 @@ function seat(kind = 'seat') {
     /** @param {string} participant_id @param {{grade: string, reason: string|null}} quality */
     judge(participant_id, quality) {
       session.quality = { ...session.quality, [participant_id]: quality };
+      update();
+    },
+    /** @param {string} mode This person's. @param {object} theirs What the other has and shows. */
+    become(mode, theirs) {
+      session.mode = mode;
+      Object.assign(shows, theirs);
       update();
     },
     get note() {
@@ -119,6 +126,23 @@ export const tests = {
       one.frame(1_002);
       same([...one.seen, one.note], ['Maya', 'yes', '']);
     }),
+  'a picture that does not come with voice only is missed in words, and so is who has voice only'() {
+    for (const kind of ['seat', 'screen']) {
+      const one = seat(kind);
+      one.start();
+      one.assign('maya', 1_000);
+      one.frame(1_000);
+      same([one.seen[1], one.note], ['yes', '']);
+      one.become('voice', {});
+      same([one.seen[1], one.note], ['no', 'not_shown']);
+      one.become('voice', { mode: 'voice', camera: false, screen: false });
+      same(one.note, 'voice_only');
+      one.become('video', {});
+      same(one.note, 'voice_only');
+      one.become('video', { mode: 'video' });
+      same(one.note, '');
+    }
+  },
   'a face that nobody sees is sent by nobody, and has its time when it is seen again': () =>
     inOwnTime((pass) => {
       const one = seat();
