@@ -64,7 +64,8 @@ class RelayConfig:
     silence_before_closing: float = 30.0
     key_frame_interval: float = 0.5
     """Shortest time between two key-frame requests to one layer, in seconds."""
-    report_interval: float = 1.0
-    """Seconds between two sender or receiver reports about one stream."""
+    report_interval: float = 0.95
+    """Seconds between two sender or receiver reports about one stream; with the tick of 50 ms by
+    which they are sent it is a second."""
     feedback_interval: float = 0.1
     """Seconds between two transport-wide feedback messages to one publisher."""

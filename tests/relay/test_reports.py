@@ -232,7 +232,8 @@ def test_a_slot_reports_every_second_and_at_once_after_a_switch() -> None:
     times = call_in_virtual_time(reports_after_a_switch)
     before = [at for at in times if at < 0]
     assert len(before) >= 2
-    assert all(later - earlier < 1.1 for earlier, later in itertools.pairwise(before))
+    # A look of this test is 20 ms.
+    assert all(later - earlier < 1.021 for earlier, later in itertools.pairwise(before))
     assert before[-1] < -0.2, "the next one would not have been due by itself"
     # One tick of the relay, and a look of this test.
     assert min(at for at in times if at > 0) < 0.1
