@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from actors.relay.forwarding.numbering import MAX_DROPOUT, Numbering
 from actors.relay.wire.rtp import ahead, unwrap
+from actors.relay.wire.vp8 import parse_vp8
 
 _START = 0x10000
 
@@ -119,6 +120,35 @@ def test_picture_ids_go_on_where_they_stopped(picture: int, before: int, level: 
     numbering.switch(_START, 0, 1, picture, 9)
     assert picture + numbering.picture_offset & 0x7FFF == before + 1 & 0x7FFF
     assert 9 + numbering.level_offset & 0xFF == level + 1 & 0xFF
+
+
+FORMS = {"both": b"\xc0\x80\x05", "short": b"\xc0\x05", "no id": b"\x40"}
+"""How a descriptor with TL0PICIDX may begin: picture id of 15 bits, 7 or none (RFC 7741 §4.2)."""
+
+
+@given(first=st.integers(0, 255), forms=st.lists(st.sampled_from(sorted(FORMS)), min_size=2))
+def test_whatever_counters_a_picture_has_go_on_from_source_to_source(
+    first: int, forms: list[str]
+) -> None:
+    """Of three pictures each, that count from anywhere."""
+    numbering = Numbering(90000, 0.0, 0, 0)
+    levels = []
+    for number, form in enumerate(forms):
+        source, place = divmod(number, 3)
+        level = first + 77 * source + place & 0xFF
+        view = memoryview(bytearray(b"\x90" + FORMS[form] + bytes([level]) + b"\x00\x9d"))
+        vp8 = parse_vp8(view, 0, len(view))
+        assert vp8 is not None
+        if not place:
+            numbering.switch(_START + number, 0, 1, vp8.picture, vp8.level)
+        numbering.renumber(view, 0, vp8, newest=True)
+        seen = parse_vp8(view, 0, len(view))
+        assert seen is not None
+        assert (seen.picture_bits, seen.size) == (vp8.picture_bits, vp8.size)
+        assert bytes(view[seen.size :]) == b"\x00\x9d"
+        assert not seen.picture_bits or seen.picture == numbering.last_picture
+        levels.append(seen.level)
+    assert levels == [(levels[0] + count) & 0xFF for count in range(len(levels))]
 
 
 @given(near=st.integers(0, 1 << 40), step=st.integers(-0x7FFF, 0x7FFF))

@@ -146,18 +146,16 @@ class Numbering:
         self.level_offset = self.last_level + 1 - level
 
     def renumber(self, view: memoryview, start: int, vp8: Vp8, *, newest: bool) -> None:
-        """Rewrite picture id and TL0PICIDX of the payload at `start`, whatever their form."""
-        position = start + vp8.picture_position
-        picture = vp8.picture + self.picture_offset
-        if vp8.picture_bits == 15:
-            picture &= 0x7FFF
-            view[position] = 0x80 | picture >> 8
-            view[position + 1] = picture & 0xFF
-        else:
-            picture &= 0x7F
-            view[position] = picture
-        if newest:
-            self.last_picture = picture
+        """Rewrite picture id and TL0PICIDX of the payload at `start`, whichever there are."""
+        if vp8.picture_bits:
+            position = start + vp8.picture_position
+            picture = vp8.picture + self.picture_offset & (1 << vp8.picture_bits) - 1
+            if vp8.picture_bits == 15:
+                view[position] = 0x80 | picture >> 8
+                position += 1
+            view[position] = picture & 0xFF
+            if newest:
+                self.last_picture = picture
         if vp8.level_position:
             level = vp8.level + self.level_offset & 0xFF
             view[start + vp8.level_position] = level

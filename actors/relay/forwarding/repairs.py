@@ -192,7 +192,7 @@ class Repairs:
         start += 2
         size = start + len(kept.payload)
         view[start:size] = kept.payload
-        if kept.vp8 is not None and kept.vp8.picture_bits:
+        if kept.vp8 is not None:
             numbering.renumber(view, start, kept.vp8, newest=False)
         slot.outlet.send_rtp(size, now, counted=slot.header.elements == 2)
 

@@ -374,7 +374,7 @@ class Slot:
             start = base + header.size
             end = start + len(payload)
             cells.view[start:end] = payload
-            if vp8 is not None and vp8.picture_bits:
+            if vp8 is not None:
                 numbering.renumber(cells.view, start, vp8, newest=newest)
             if newest:
                 numbering.advance(stamp)
