@@ -11,7 +11,14 @@ from actors.relay.transport.negotiation import plan_sections
 from actors.relay.wire import stun
 from actors.relay.wire.h264 import starts_key_frame
 from actors.relay.wire.redundancy import blocks_of
-from actors.relay.wire.rtcp import nacked, parts_of, remb_of, reports_of, sender_info
+from actors.relay.wire.rtcp import (
+    nacked,
+    parts_of,
+    remb_of,
+    reports_of,
+    sender_info,
+    whole_pictures_wanted,
+)
 from actors.relay.wire.rtp import body_of, extension
 from actors.relay.wire.transport_feedback import ArrivalReader
 from actors.relay.wire.vp8 import frame_height, parse_vp8
@@ -39,9 +46,11 @@ def read(data: bytes) -> None:
         for start in (4, 24):
             list(reports_of(part.body, part.form, start))
         list(nacked(part.body))
+        list(whole_pictures_wanted(part.body))
         list(ArrivalReader().read(part.body))
     stun.request_name(data)
     stun.parse(data, b"password")
+    stun.unknown_attributes(data)
     try:
         plan_sections(parse_offer(data.decode("latin-1"), _CONFIG), _LAYOUT)
     except Malformed:

@@ -17,7 +17,13 @@ from actors.relay.network.identity import Identity
 from actors.relay.network.pylibsrtp_private import Buffer, Srtp
 from actors.relay.wire import stun as relay_stun
 from actors.relay.wire.h264 import starts_key_frame
-from actors.relay.wire.rtcp import nacked, parts_of, reports_of, sender_info
+from actors.relay.wire.rtcp import (
+    nacked,
+    parts_of,
+    reports_of,
+    sender_info,
+    whole_pictures_wanted,
+)
 from actors.relay.wire.rtp import body_of, extension
 from actors.relay.wire.vp8 import parse_vp8
 from benchmarks.media.description import Dialect
@@ -61,8 +67,10 @@ def test_readers_take_any_bytes(data: bytes) -> None:
         sender_info(part.body)
         list(reports_of(part.body, part.form, 4))
         list(nacked(part.body))
+        list(whole_pictures_wanted(part.body))
     relay_stun.request_name(data)
     relay_stun.parse(data, b"password")
+    relay_stun.unknown_attributes(data)
 
 
 @given(st.binary(min_size=2, max_size=100))
