@@ -75,8 +75,7 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
     await double.tell(INVITED)
     assert await page.evaluate("window.wishes") == []
-    stays_off = page.get_by_text("stay off until you accept")
-    await expect(stays_off).to_be_visible()
+    await expect(page.get_by_text("Nobody sees or hears you until you accept.")).to_be_visible()
     await page.get_by_role("button", name="Check camera and microphone").click()
     await page.wait_for_function(f"() => {MIRROR}?.videoWidth > 0")
     # The fake microphone beeps: the bar moves.
@@ -102,7 +101,6 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
         f"() => window.sounded.filter((id) => id === {chosen[1]!r}).length === 2"
     )
     await page.get_by_role("button", name="Done").click()
-    await expect(stays_off).to_be_hidden()
     seen = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
     asked = len(await page.evaluate("window.wishes"))
 
@@ -157,8 +155,8 @@ async def test_an_invitation_to_speak_asks_for_the_microphone_alone(
     double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
     call = invitation(mode=Mode.VOICE)
     await double.tell(snapshot(1, [], attendance="invited", ringing=call))
-    await expect(page.get_by_text("Your microphone stays off until you accept.")).to_be_visible()
-    await page.get_by_role("button", name="Check microphone").click()
+    await expect(page.get_by_text("Nobody sees or hears you until you accept.")).to_be_visible()
+    await page.get_by_role("button", name="Microphone", exact=True).click()
     check = page.get_by_role("dialog", name="Microphone", exact=True)
     await expect(check.get_by_label("Microphone")).to_be_visible()
     await expect(check.get_by_label("Camera")).to_be_hidden()

@@ -36,8 +36,7 @@ export default {
   not_connected: 'Nicht verbunden',
   not_connected_help: 'Falls es so bleibt, nennen Sie Ihrer Administration diesen Code: {code}',
   closed_login: 'Ihre Anmeldung wurde nicht angenommen. Bitte melden Sie sich erneut an.',
-  closed_account: 'Für dieses Konto ist Video nicht eingerichtet.',
-  closed_page: 'Auf dieser Seite ist Video nicht erlaubt.',
+  closed_setup: 'Für dieses Konto oder diese Seite ist Video nicht eingerichtet.',
   closed_version: 'Diese Seite ist veraltet. Bitte laden Sie sie neu.',
 
   idle_title: 'Mit {name} per Video sprechen',
@@ -102,9 +101,6 @@ export default {
   decline: 'Ablehnen',
   decline_reason: 'Sagen, warum Sie ablehnen',
   check_first: 'Kamera und Mikrofon prüfen',
-  check_voice: 'Mikrofon prüfen',
-  consent: 'Kamera und Mikrofon bleiben aus, bis Sie annehmen.',
-  consent_voice: 'Ihr Mikrofon bleibt aus, bis Sie annehmen.',
   unseen: 'Niemand sieht oder hört Sie, bis Sie annehmen.',
   monitored: 'Die Teamleitung kann mithören.',
 

@@ -36,8 +36,7 @@ export default {
   not_connected: 'Not connected',
   not_connected_help: 'If it stays so, give your administrator this code: {code}',
   closed_login: 'Your login was not accepted. Please log in again.',
-  closed_account: 'Video is not set up for this account.',
-  closed_page: 'Video is not allowed on this page.',
+  closed_setup: 'Video is not set up for this account or page.',
   closed_version: 'This page is out of date. Please load it anew.',
 
   idle_title: 'Talk face to face with {name}',
@@ -102,9 +101,6 @@ export default {
   decline: 'Decline',
   decline_reason: 'Say why you decline',
   check_first: 'Check camera and microphone',
-  check_voice: 'Check microphone',
-  consent: 'Your camera and microphone stay off until you accept.',
-  consent_voice: 'Your microphone stays off until you accept.',
   unseen: 'Nobody sees or hears you until you accept.',
   monitored: 'A supervisor may listen in.',
 

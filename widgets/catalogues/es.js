@@ -36,8 +36,7 @@ export default {
   not_connected: 'Sin conexión',
   not_connected_help: 'Si sigue así, dé este código a su administrador: {code}',
   closed_login: 'No se aceptó su inicio de sesión. Vuelva a iniciar sesión.',
-  closed_account: 'El vídeo no está configurado para esta cuenta.',
-  closed_page: 'El vídeo no está permitido en esta página.',
+  closed_setup: 'El vídeo no está configurado para esta cuenta o página.',
   closed_version: 'Esta página está desactualizada. Vuelva a cargarla.',
 
   idle_title: 'Hable cara a cara con {name}',
@@ -102,9 +101,6 @@ export default {
   decline: 'Rechazar',
   decline_reason: 'Decir por qué rechaza',
   check_first: 'Comprobar cámara y micrófono',
-  check_voice: 'Comprobar micrófono',
-  consent: 'La cámara y el micrófono permanecen apagados hasta que acepte.',
-  consent_voice: 'El micrófono permanece apagado hasta que acepte.',
   unseen: 'Nadie le ve ni le oye hasta que acepte.',
   monitored: 'Es posible que escuche un supervisor.',
 

@@ -36,8 +36,7 @@ export default {
   not_connected: 'Non connecté',
   not_connected_help: 'Si cela continue, donnez ce code à votre administrateur : {code}',
   closed_login: 'Votre connexion n’a pas été acceptée. Veuillez vous reconnecter.',
-  closed_account: 'La vidéo n’est pas configurée pour ce compte.',
-  closed_page: 'La vidéo n’est pas autorisée sur cette page.',
+  closed_setup: 'La vidéo n’est pas configurée pour ce compte ou cette page.',
   closed_version: 'Cette page n’est plus à jour. Veuillez la recharger.',
 
   idle_title: 'Parlez en face à face avec {name}',
@@ -102,9 +101,6 @@ export default {
   decline: 'Refuser',
   decline_reason: 'Dire pourquoi vous refusez',
   check_first: 'Vérifier caméra et micro',
-  check_voice: 'Vérifier le micro',
-  consent: 'Votre caméra et votre micro restent éteints jusqu’à ce que vous acceptiez.',
-  consent_voice: 'Votre micro reste éteint jusqu’à ce que vous acceptiez.',
   unseen: 'Personne ne vous voit ni ne vous entend avant que vous acceptiez.',
   monitored: 'Un superviseur peut écouter.',
 

@@ -36,8 +36,7 @@ export default {
   not_connected: 'לא מחובר',
   not_connected_help: 'אם זה נמשך, מסרו למנהל המערכת את הקוד: {code}',
   closed_login: 'ההתחברות שלכם לא התקבלה. התחברו שוב.',
-  closed_account: 'הווידאו אינו מוגדר לחשבון הזה.',
-  closed_page: 'הווידאו אינו מותר בדף הזה.',
+  closed_setup: 'הווידאו אינו מוגדר לחשבון או לדף הזה.',
   closed_version: 'הדף אינו עדכני. טענו אותו מחדש.',
 
   idle_title: 'שיחה פנים אל פנים עם {name}',
@@ -102,9 +101,6 @@ export default {
   decline: 'דחייה',
   decline_reason: 'סיבת הדחייה (לא חובה)',
   check_first: 'בדיקת מצלמה ומיקרופון',
-  check_voice: 'בדיקת מיקרופון',
-  consent: 'המצלמה והמיקרופון כבויים עד שתענו.',
-  consent_voice: 'המיקרופון כבוי עד שתענו.',
   unseen: 'איש אינו רואה או שומע אתכם עד שתענו.',
   monitored: 'ייתכן שמנהל יאזין לשיחה.',
 

@@ -36,8 +36,7 @@ export default {
   not_connected: '接続されていません',
   not_connected_help: '続く場合は、このコードを管理者にお伝えください：{code}',
   closed_login: 'ログインが認められませんでした。もう一度ログインしてください。',
-  closed_account: 'このアカウントではビデオが設定されていません。',
-  closed_page: 'このページではビデオを利用できません。',
+  closed_setup: 'このアカウントやページではビデオを使えません。',
   closed_version: 'このページは古くなっています。再読み込みしてください。',
 
   idle_title: '{name}様と顔を見て話す',
@@ -102,9 +101,6 @@ export default {
   decline: '辞退',
   decline_reason: '辞退の理由',
   check_first: 'カメラとマイクを確認',
-  check_voice: 'マイクを確認',
-  consent: '応答するまでカメラとマイクはオフです。',
-  consent_voice: '応答するまでマイクはオフです。',
   unseen: '応答するまで映像も音声も届きません。',
   monitored: 'スーパーバイザーが音声を聞く場合があります。',
 

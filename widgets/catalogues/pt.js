@@ -36,8 +36,7 @@ export default {
   not_connected: 'Sem conexão',
   not_connected_help: 'Se continuar assim, passe este código ao seu administrador: {code}',
   closed_login: 'Seu login não foi aceito. Entre de novo.',
-  closed_account: 'O vídeo não está configurado para esta conta.',
-  closed_page: 'O vídeo não é permitido nesta página.',
+  closed_setup: 'O vídeo não está configurado para esta conta ou página.',
   closed_version: 'Esta página está desatualizada. Carregue de novo.',
 
   idle_title: 'Fale cara a cara com {name}',
@@ -102,9 +101,6 @@ export default {
   decline: 'Recusar',
   decline_reason: 'Dizer por que recusa',
   check_first: 'Verificar câmera e microfone',
-  check_voice: 'Verificar microfone',
-  consent: 'Sua câmera e seu microfone ficam desligados até você aceitar.',
-  consent_voice: 'Seu microfone fica desligado até você aceitar.',
   unseen: 'Ninguém vê nem ouve você até você aceitar.',
   monitored: 'Um supervisor pode ouvir a conversa.',
 

@@ -1,14 +1,6 @@
 /** Languages there is a catalogue for; each is one file with the same keys. */
 export const LANGUAGES = ['en', 'de', 'es', 'fr', 'he', 'ja', 'pt'];
 
-/** Codes that people read in the words of another. @type {Record<string, string>} */
-const ALIKE = {
-  unknown_session: 'session_ended',
-  unknown_invitation: 'invitation_closed',
-  no_invitation: 'invitation_closed',
-  busy: 'rate_limited',
-};
-
 /** @type {Record<string, string>} */
 let catalogue = {};
 
@@ -39,7 +31,8 @@ export function knows(key) {
 
 /** @param {any} error What refused or broke a request. */
 export function errorSentence(error) {
-  const key = `error_${ALIKE[error?.code] ?? error?.code}`;
+  // One that is gone was open once.
+  const key = `error_${error?.code}`.replace(/(unknown|no)_invitation$/u, 'invitation_closed');
   return say(knows(key) ? key : 'error_other');
 }
 

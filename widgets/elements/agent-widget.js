@@ -11,13 +11,15 @@ import { SessionView } from '../views/session-view.js';
 import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, lobby, message, overWords, presentAway, told, Widget } from './widget.js';
 
-/** What stands between an agent and the service, by the codes that say so. @type {[string, RegExp][]} */
-const CLOSED = [
-  ['login', /^(token_\w+|not_permitted|(http_|4)40[13])$/u],
-  ['account', /^unknown_account$/u],
-  ['page', /^origin_refused$/u],
-  ['version', /^(malformed|message_too_large|binary_frame|hello_expected|protocol_unsupported|4400)$/u],
-];
+/** What stands between an agent and the service, by the code of a refusal or else of the closing. @type {Record<string, string>} */
+const CLOSED = {
+  unknown_account: 'setup',
+  origin_refused: 'setup',
+  malformed: 'version',
+  not_permitted: 'login',
+  4400: 'version',
+  4401: 'login',
+};
 
 /**
  * The agent's widget: one button that rings, then the session. The frame may reload,
@@ -212,7 +214,7 @@ export class AgentWidget extends Widget {
   /** @param {SessionClient} client */
   #renderClosed({ link }) {
     const code = String(link.refusal?.code ?? link.code);
-    const why = CLOSED.find(([, codes]) => codes.test(code))?.[0];
+    const why = CLOSED[code] ?? CLOSED[link.code];
     if (why === 'login') this.#proof?.forget(this.#token);
     const back = why === 'version' ? () => location.reload() : () => this.#connect();
     this.present('closed', () => {

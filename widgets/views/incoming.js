@@ -12,7 +12,6 @@ export class Incoming {
   #name = el('h1');
   #wish = el('p', { class: 'lead' });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
-  #consent = el('p', { class: 'fine' });
   #monitored = el('p', { class: 'fine', text: say('monitored') });
   #reason = el('input', { type: 'text', maxlength: '200', 'aria-label': say('decline_reason') });
   #error = el('p', { class: 'fine trouble', role: 'alert' });
@@ -45,12 +44,13 @@ export class Incoming {
     const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar);
     const label = el('label', { class: 'field' }, this.#reason);
     const why = el('details', { class: 'fine' }, el('summary', { text: say('decline_reason') }), label);
+    const unseen = el('p', { class: 'fine', text: say('unseen') });
     const answers = [this.#video, this.#voice, this.#own, this.#decline];
     this.root = el(
       'div',
       { class: 'incoming' },
       el('div', { class: 'incoming-who' }, ringing, this.#name, this.#wish, this.#trouble),
-      el('div', { class: 'actions' }, ...answers, why, this.#error, this.#consent, this.#monitored, this.#check),
+      el('div', { class: 'actions' }, ...answers, why, this.#error, unseen, this.#monitored, this.#check),
       this.#devices,
     );
   }
@@ -66,8 +66,7 @@ export class Incoming {
     show(this.#video, !voice);
     this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
     this.#voice.root.classList.toggle('go', voice);
-    setText(this.#consent, say(voice ? 'consent_voice' : 'consent'));
-    this.#check.set(say(voice ? 'check_voice' : 'check_first'));
+    this.#check.set(say(voice ? 'microphone' : 'check_first'));
     const trouble = voice ? troubleBeforehand() : videoTrouble();
     setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
     show(this.#own, trouble === 'blocked_by_frame' && this.#canOpen);
@@ -76,8 +75,6 @@ export class Incoming {
       this.#client.tell({ type: 'invitation.trouble', trouble: toldAs(trouble) });
     }
     show(this.#check, trouble === null);
-    // Not beside a picture of oneself.
-    show(this.#consent, !this.#client.media.live);
     show(this.#monitored, invitation.monitoring === true);
     this.#devices.panel?.update();
   }
