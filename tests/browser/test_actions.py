@@ -78,9 +78,9 @@ async def test_a_browser_without_a_codec_in_common_is_told_what_it_lacks(
 TURNED_AWAY: list[tuple[int, ErrorCode | None, str]] = [
     (4401, ErrorCode.TOKEN_EXPIRED, "Your login was not accepted. Please log in again."),
     (4403, ErrorCode.NOT_PERMITTED, "Your login was not accepted. Please log in again."),
-    (4404, ErrorCode.UNKNOWN_ACCOUNT, "Video is not set up for this account or page."),
-    (4403, ErrorCode.ORIGIN_REFUSED, "Video is not set up for this account or page."),
-    (4400, None, "This page is out of date. Please load it anew."),
+    (4404, ErrorCode.UNKNOWN_ACCOUNT, "Video is not set up here."),
+    (4403, ErrorCode.ORIGIN_REFUSED, "Video is not set up here."),
+    (4400, None, "That did not work. Please try again."),
     (1008, None, "That did not work. Please try again."),
 ]
 """Close code, refusal before it, and what the agent reads."""

@@ -167,12 +167,6 @@ MOMENTS = {
 GONE = {ErrorCode.UNKNOWN_INVITATION, ErrorCode.NO_INVITATION}
 """What is said as of one that was open."""
 BY_NUMBER = {
-    CloseCode.MALFORMED: {
-        ErrorCode.MESSAGE_TOO_LARGE,
-        ErrorCode.BINARY_FRAME,
-        ErrorCode.HELLO_EXPECTED,
-        ErrorCode.PROTOCOL_UNSUPPORTED,
-    },
     CloseCode.UNAUTHENTICATED: {
         ErrorCode.TOKEN_MISSING,
         ErrorCode.TOKEN_EXPIRED,
@@ -181,6 +175,14 @@ BY_NUMBER = {
 }
 """What an agent reads by the number with which these close."""
 UNREAD = {
+    # A mistake of ours, for the administrator.
+    ErrorCode.MALFORMED,
+    ErrorCode.MESSAGE_TOO_LARGE,
+    ErrorCode.BINARY_FRAME,
+    ErrorCode.HELLO_EXPECTED,
+    ErrorCode.PROTOCOL_UNSUPPORTED,
+    # The widget shows that it rings, and offers nothing more.
+    ErrorCode.INVITATION_OPEN,
     # Where a session is gone its widget is told so, and asks nothing of it.
     ErrorCode.UNKNOWN_SESSION,
     # Whoever negotiates acts on these, and says how far sound and picture are.

@@ -36,8 +36,7 @@ export default {
   not_connected: 'Not connected',
   not_connected_help: 'If it stays so, give your administrator this code: {code}',
   closed_login: 'Your login was not accepted. Please log in again.',
-  closed_setup: 'Video is not set up for this account or page.',
-  closed_version: 'This page is out of date. Please load it anew.',
+  closed_setup: 'Video is not set up here.',
 
   idle_title: 'Talk face to face with {name}',
   start_video: 'Start video',
@@ -271,7 +270,6 @@ export default {
   error_already_live: 'There is already a session on this conversation.',
   error_no_capacity: 'No room for another session just now. Please try again in a moment.',
   error_session_full: 'The session is full.',
-  error_invitation_open: 'The invitation is on its way already.',
   error_invitation_closed: 'The invitation is no longer open.',
   error_answered_elsewhere: 'It was answered in another window.',
   error_consumer_conflict: 'Somebody else already takes part as the consumer of this conversation.',

@@ -36,8 +36,7 @@ export default {
   not_connected: 'Sin conexión',
   not_connected_help: 'Si sigue así, dé este código a su administrador: {code}',
   closed_login: 'No se aceptó su inicio de sesión. Vuelva a iniciar sesión.',
-  closed_setup: 'El vídeo no está configurado para esta cuenta o página.',
-  closed_version: 'Esta página está desactualizada. Vuelva a cargarla.',
+  closed_setup: 'El vídeo no está configurado aquí.',
 
   idle_title: 'Hable cara a cara con {name}',
   start_video: 'Iniciar vídeo',
@@ -271,7 +270,6 @@ export default {
   error_already_live: 'Ya hay una sesión en esta conversación.',
   error_no_capacity: 'Ahora no hay sitio para otra sesión. Inténtelo de nuevo en un momento.',
   error_session_full: 'La sesión está completa.',
-  error_invitation_open: 'La invitación ya está en camino.',
   error_invitation_closed: 'La invitación ya no está abierta.',
   error_answered_elsewhere: 'Se respondió en otra ventana.',
   error_consumer_conflict: 'Otra persona ya participa como cliente de esta conversación.',

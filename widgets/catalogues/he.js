@@ -36,8 +36,7 @@ export default {
   not_connected: 'לא מחובר',
   not_connected_help: 'אם זה נמשך, מסרו למנהל המערכת את הקוד: {code}',
   closed_login: 'ההתחברות שלכם לא התקבלה. התחברו שוב.',
-  closed_setup: 'הווידאו אינו מוגדר לחשבון או לדף הזה.',
-  closed_version: 'הדף אינו עדכני. טענו אותו מחדש.',
+  closed_setup: 'הווידאו אינו מוגדר כאן.',
 
   idle_title: 'שיחה פנים אל פנים עם {name}',
   start_video: 'התחלת וידאו',
@@ -271,7 +270,6 @@ export default {
   error_already_live: 'כבר מתקיימת שיחת וידאו בהתכתבות.',
   error_no_capacity: 'אין מקום לשיחה נוספת כרגע. נסו שוב בעוד רגע.',
   error_session_full: 'השיחה מלאה.',
-  error_invitation_open: 'ההזמנה כבר בדרך.',
   error_invitation_closed: 'ההזמנה כבר אינה פתוחה.',
   error_answered_elsewhere: 'השיחה נענתה בחלון אחר.',
   error_consumer_conflict: 'מישהו אחר כבר משתתף כלקוח בהתכתבות הזאת.',

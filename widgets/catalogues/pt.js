@@ -36,8 +36,7 @@ export default {
   not_connected: 'Sem conexão',
   not_connected_help: 'Se continuar assim, passe este código ao seu administrador: {code}',
   closed_login: 'Seu login não foi aceito. Entre de novo.',
-  closed_setup: 'O vídeo não está configurado para esta conta ou página.',
-  closed_version: 'Esta página está desatualizada. Carregue de novo.',
+  closed_setup: 'O vídeo não está configurado aqui.',
 
   idle_title: 'Fale cara a cara com {name}',
   start_video: 'Iniciar vídeo',
@@ -271,7 +270,6 @@ export default {
   error_already_live: 'Já há uma sessão nesta conversa.',
   error_no_capacity: 'Não há lugar para outra sessão agora. Tente de novo em um momento.',
   error_session_full: 'A sessão está lotada.',
-  error_invitation_open: 'O convite já está a caminho.',
   error_invitation_closed: 'O convite não está mais aberto.',
   error_answered_elsewhere: 'Foi respondido em outra janela.',
   error_consumer_conflict: 'Outra pessoa já participa como cliente desta conversa.',

@@ -15,9 +15,7 @@ import { elsewhere, lobby, message, overWords, presentAway, told, Widget } from 
 const CLOSED = {
   unknown_account: 'setup',
   origin_refused: 'setup',
-  malformed: 'version',
   not_permitted: 'login',
-  4400: 'version',
   4401: 'login',
 };
 
@@ -216,7 +214,7 @@ export class AgentWidget extends Widget {
     const code = String(link.refusal?.code ?? link.code);
     const why = CLOSED[code] ?? CLOSED[link.code];
     if (why === 'login') this.#proof?.forget(this.#token);
-    const back = why === 'version' ? () => location.reload() : () => this.#connect();
+    const back = () => this.#connect();
     this.present('closed', () => {
       if (link.code === 4409) return elsewhere(back);
       const help = why ? say(`closed_${why}`) : errorSentence(link.refusal);
