@@ -50,9 +50,6 @@ type Child = Node | { root: HTMLElement } | string | null | false | undefined;
 /** What a quiet screen says; `busy`: something is under way. */
 type Words = { title: string; help?: string; busy?: boolean };
 
-/** How one's own tile shows the camera, and whether one is sent; null: the roster says. */
-type OfSelf = { mirror?: boolean; hasPicture?: boolean | null };
-
 /** How far the peer connection is. */
 type MediaState = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'failed' | 'no_common_codec';
 

@@ -11,7 +11,7 @@ export class Stage {
   layout = 'auto';
   #client;
   #list = el('ul', { class: 'tiles', 'aria-label': say('stage') });
-  #self;
+  #self = new Tile('self', 0, () => this.#turned());
   /** Seats and screens. @type {Tile[]} */
   #tiles = [];
   /** @type {Peer|null} */
@@ -39,7 +39,6 @@ export class Stage {
   /** @param {SessionClient} client */
   constructor(client) {
     this.#client = client;
-    this.#self = new Tile('self', 0, () => {});
     this.#list.append(this.#self.root);
     this.#list.addEventListener('leavepictureinpicture', () => this.#reportSizes());
     this.#sound.root.hidden = true;
@@ -70,6 +69,10 @@ export class Stage {
     this.#sight.disconnect();
   }
 
+  #turned() {
+    if (this.#client.session && this.root.isConnected) this.update(this.#client.session);
+  }
+
   /** Let every voice come out where the person chose, as soon as it may. */
   #route() {
     const { speaker, chances } = this.#client.media;
@@ -88,9 +91,8 @@ export class Stage {
     const { media } = this.#client;
     const own = ownEntry(session);
     this.#self.setStreams(media.mirror, null);
-    const entry = own && { ...own, microphone: media.publishing.microphone };
-    const mirror = media.facing === 'user';
-    this.#self.update(entry, session, { mirror, hasPicture: media.tracks.camera !== null });
+    const entry = own && { ...own, microphone: media.publishing.microphone, camera: !!media.tracks.camera };
+    this.#self.update(entry, session, media.facing === 'user');
     if (media.mirror && this.#self.video.paused) void this.#self.video.play().catch(() => {});
   }
 
@@ -108,9 +110,7 @@ export class Stage {
   #fill(kind, streams) {
     const tiles = this.#tiles.filter((tile) => tile.kind === kind);
     while (tiles.length < streams.length) {
-      const tile = new Tile(kind, tiles.length, () => {
-        if (this.#client.session && this.root.isConnected) this.update(this.#client.session);
-      });
+      const tile = new Tile(kind, tiles.length, () => this.#turned());
       tile.root.hidden = true;
       this.#sizes.observe(tile.root);
       this.#self.root.before(tile.root);

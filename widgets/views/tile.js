@@ -25,7 +25,7 @@ export class Tile {
 
   /**
    * @param {'seat'|'screen'|'self'} kind @param {number} index
-   * @param {() => void} onTurn The person shown has changed.
+   * @param {() => void} onTurn What is shown has changed.
    */
   constructor(kind, index, onTurn) {
     this.kind = kind;
@@ -35,6 +35,7 @@ export class Tile {
     this.video.muted = true;
     this.video.onresize = () =>
       this.root.toggleAttribute('data-tall', this.video.videoHeight > this.video.videoWidth);
+    if (kind === 'self') this.video.onloadeddata = onTurn;
     this.root = el(
       'li',
       { class: `tile ${kind}` },
@@ -95,20 +96,20 @@ export class Tile {
 
   /**
    * @param {RosterEntry|null} entry @param {Session} session
-   * @param {OfSelf} [self] For the mirror.
+   * @param {boolean} [mirror] Whether it shows somebody to themselves.
    */
-  update(entry, session, { mirror = false, hasPicture = null } = {}) {
+  update(entry, session, mirror = false) {
     show(this, entry !== null);
     if (!entry) return;
     const name = nameOf(entry);
     // With voice only no picture comes.
     const sees = session.mode !== 'voice';
     const shows = this.kind === 'screen' ? entry.screen : entry.camera;
-    const sends = hasPicture ?? (sees && shows);
+    const sends = sees && shows;
     // One that waits for its first picture holds back the page's load event.
     if (sends && this.#stream && !this.video.srcObject) this.#attach();
     if (this.kind === 'seat' && !sends) this.#turn.conceal(performance.now());
-    const picture = hasPicture ?? (sends && this.#turn.picture);
+    const picture = sends && (this.kind === 'self' ? this.video.readyState > 1 : this.#turn.picture);
     setAttr(this.root, 'data-picture', picture ? 'yes' : 'no');
     this.root.toggleAttribute('data-mirror', mirror);
     const speaking = session.speaker === entry.participant_id && this.kind !== 'screen';

@@ -22,7 +22,7 @@ function seat(kind = 'seat') {
   function update() {
     const name = PEOPLE[tile.participant] ?? '';
     const entry = { participant_id: tile.participant, name, role: 'guest', attendance: 'present', ...shows };
-    tile.update(entry, session, { mirror: false, hasPicture: null });
+    tile.update(entry, session);
   }
   tile.setSeen(true);
   return {
@@ -168,6 +168,23 @@ export const tests = {
       pass(60_000);
       same(one.seen[1], 'yes');
     }),
+  'one sees oneself from the first picture on, and until then who one is'() {
+    const session = { mode: 'video', speaker: null, quality: {}, participant_id: 'me' };
+    const me = { participant_id: 'me', name: 'Alex Berger', role: 'agent', attendance: 'present', microphone: true };
+    let turns = 0;
+    const tile = new Tile('self', 0, () => (turns += 1));
+    /** @param {boolean} camera */
+    const seen = (camera) => {
+      tile.update({ ...me, camera }, session, true);
+      return tile.root.dataset.picture;
+    };
+    tile.setStreams(new MediaStream(), null);
+    same(seen(true), 'no');
+    Object.defineProperty(tile.video, 'readyState', { value: HTMLMediaElement.HAVE_CURRENT_DATA });
+    tile.video.dispatchEvent(new Event('loadeddata'));
+    same([turns, seen(true)], [1, 'yes']);
+    same(seen(false), 'no');
+  },
   'by another connection there is no picture until its first'() {
     const one = seat();
     for (const timestamp of [1_000, 77]) {
