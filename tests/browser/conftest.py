@@ -21,6 +21,7 @@ from broker.words import Role
 from tests.browser.broker_double import BrokerDouble, serve_pages
 from tests.browser.demo import People
 from tests.browser.gallery import AGENT, THREE
+from tests.browser.studio import Studio
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -89,6 +90,14 @@ async def talk(browser: Browser, pages: str) -> AsyncIterator[tuple[Page, Broker
     await double.tell(THREE)
     yield page, double
     await context.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def studio(browser: Browser, pages: str) -> AsyncIterator[Studio]:
+    """Where scenes of the gallery are played."""
+    studio = Studio(browser, pages)
+    yield studio
+    await studio.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -34,10 +34,10 @@ from tests.browser.broker_double import (
 )
 from tests.browser.gallery import AGENT, BY_LINK, ENGAGEMENT, JOIN
 
-TOAST_BELOW = """() => {
+TOAST_APART = """() => {
   const [card, toast] = ['.alone', '.toast']
     .map((name) => document.querySelector(name).getBoundingClientRect());
-  return toast.top > card.bottom;
+  return toast.bottom < card.top;
 }"""
 LINK = "https://video.example.com/join#0123456789abcdef"
 
@@ -271,7 +271,7 @@ async def test_who_is_alone_reads_who_left_and_what_can_be_done(
         await double.tell(snapshot(me, [person(me)]))
         await expect(card.locator("p:visible")).to_have_text(said)
         # What is told of others meanwhile does not lie over it.
-        assert await page.evaluate(TOAST_BELOW)
+        assert await page.evaluate(TOAST_APART)
 
     # To the agent it is said with the way to have them back, which a guest needs not look at.
     lost = page.locator(".outgoing")

@@ -65,4 +65,8 @@ async def test_what_a_colour_tells_is_told_in_forced_colours(browser: Browser, p
     await shoot(page, "forced-colours-stars")
     assert found == [[chosen]] * 3 + [[left]] * 2
     assert chosen != left, "how many stars are chosen"
+    signs: list[str] = await stars.locator("span").evaluate_all(
+        "(spans) => spans.map((span) => getComputedStyle(span, '::before').content)"
+    )
+    assert signs == ['"★"'] * 3 + ['"☆"'] * 2, "which nobody takes for given"
     await context.close()

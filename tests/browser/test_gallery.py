@@ -3,11 +3,7 @@ overflow, no script error in any of them. The pictures are for a person to look 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser
 
 from tests.browser.catalogues import LANGUAGES
 from tests.browser.gallery import (
@@ -83,13 +79,6 @@ ALL_IN_ALL_LANGUAGES = pytest.mark.parametrize(
         for scene in ALL_SCENES
     ],
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def studio(browser: Browser, pages: str) -> AsyncIterator[Studio]:
-    studio = Studio(browser, pages)
-    yield studio
-    await studio.close()
 
 
 @pytest.mark.parametrize("scene", AGENT_SCENES, ids=lambda scene: scene.name)

@@ -36,11 +36,12 @@ BADLY_SHOWN = """() => [...document.querySelectorAll('.tile[data-picture=yes]:no
     const ratio = clientWidth / clientHeight;
     if (tile.matches('.screen')) return getComputedStyle(video).objectFit !== 'contain';
     const stands = videoWidth < videoHeight && tile.clientWidth >= tile.clientHeight;
-    return stands ? above || ratio > 0.76 || (beside && ratio < 0.74) : beside || above;
+    const widest = stands ? 0.75 : 2;
+    return above || ratio > widest + 0.01 || (beside && ratio < widest - 0.01);
   })
   .map((tile) => `${tile.className} ${tile.textContent}`)"""
-"""Pictures that do not fill their tile, but for standing ones in a wide tile, which are cut to 3:4
-at most, and screens."""
+"""Pictures that do not fill their tile, but for screens; in a wide tile they are cut to 2:1 at
+most, standing ones to 3:4."""
 SMALL = """() => [...document.querySelectorAll('button, summary, select, input:not([type=radio])')]
   .filter((node) => node.checkVisibility())
   .filter((node) => {

@@ -151,7 +151,7 @@ export class AgentWidget extends Widget {
       );
       const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
       idle.show({ state, name: this.#host.visitorName, agent: this.#host.colleague, watches });
-      this.#proof?.offer(idle.root, watches, state);
+      this.#proof?.offer(idle.actions, watches, state);
       title = idle.asked;
     }
     this.setTitle(title);

@@ -1,9 +1,8 @@
-import { say } from '../catalogues/words.js';
 import { get, post } from '../hosts/gateway.js';
-import { screen, showCode } from '../views/agent-login.js';
+import { showCode } from '../views/agent-login.js';
 import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
-import { Widget } from './widget.js';
+import { told, Widget } from './widget.js';
 
 /** The page on which an agent logs in by LivePerson, opened by the frame that waits. */
 export class LoginPage extends Widget {
@@ -32,13 +31,11 @@ export class LoginPage extends Widget {
     );
     const shown = el('p', { class: 'code' });
     showCode(shown, code);
-    this.present('login', () => ({
-      root: screen(say('login_compare'), say('login_compare_help'), shown, proceed.root),
-    }));
+    this.present('login', () => told('login_compare', shown, proceed));
   }
 
   /** @param {string} outcome */
   #say(outcome) {
-    this.present(outcome, () => ({ root: screen(say(outcome), say(`${outcome}_help`)) }));
+    this.present(outcome, () => told(outcome));
   }
 }

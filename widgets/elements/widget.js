@@ -1,7 +1,9 @@
 import { say } from '../catalogues/words.js';
 import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
-import { el } from '../views/dom.js';
+import { message } from '../views/dom.js';
+
+export { message };
 
 /** Shows one view at a time, and loses no focus. */
 export class Widget extends HTMLElement {
@@ -41,20 +43,6 @@ export class Widget extends HTMLElement {
     const title = text || this.#title;
     if (document.title !== title) document.title = title;
   }
-}
-
-/** A quiet screen. @param {Words} words @param {...Child} actions @returns {View} */
-export function message({ title, help = '', busy = false }, ...actions) {
-  return {
-    root: el(
-      'div',
-      { class: 'message' },
-      el('div', { class: busy ? 'pulse' : 'mark', 'aria-hidden': 'true' }),
-      el('h1', { text: title }),
-      help ? el('p', { text: help }) : null,
-      el('div', { class: 'actions' }, ...actions),
-    ),
-  };
 }
 
 /** One whose words have this key. @param {string} key @param {...Child} actions */

@@ -27,6 +27,8 @@ export class AgentIdle {
   #trouble = videoTrouble();
   /** What a colleague asks; else empty. */
   asked = '';
+  /** What can be done. */
+  actions;
   root;
 
   /**
@@ -73,9 +75,10 @@ export class AgentIdle {
     this.#voice = wordButton('start_voice', () => void run('voice'), 'wide', 'phone');
     this.#video.root.dataset.focus = '';
     const title = el('div', { role: 'status' }, this.#title);
-    const said = [title, this.#line, this.#help, el('p', { class: 'fine trouble', text: trouble })];
-    const more = [this.#error, el('div', { class: 'actions' }, own, this.#video, this.#voice, this.#check), this.#ways, this.#devices];
-    this.root = el('div', { class: 'message idle' }, this.#avatar, ...said, ...more);
+    const help = el('p', { class: 'fine trouble', text: trouble });
+    const said = el('div', { class: 'said' }, this.#avatar, title, this.#line, this.#help, help, this.#error);
+    this.actions = el('div', { class: 'actions' }, own, this.#video, this.#voice, this.#check, this.#ways);
+    this.root = el('div', { class: 'message idle' }, said, this.actions, this.#devices);
   }
 
   /** @param {Idle} situation */

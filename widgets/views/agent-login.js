@@ -1,6 +1,6 @@
 import { errorSentence, say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
-import { el, setAttr, setText } from './dom.js';
+import { el, message, setAttr, setText } from './dom.js';
 import { field, form } from './fields.js';
 
 /** The frame waits while its agent logs in on a page of its own, which shows the same code. */
@@ -14,7 +14,8 @@ export class LoginView {
     const open = () => void window.open(inOurLanguage(this.#url), '_blank', 'noopener');
     const button = wordButton('login_open', open, 'primary wide').root;
     button.dataset.focus = '';
-    this.root = screen(say('login_title'), say('login_help'), this.#code, button);
+    const words = { title: say('login_title'), help: say('login_help') };
+    this.root = message(words, this.#code, button).root;
   }
 
   /** @param {string} code @param {string} url */
@@ -40,17 +41,9 @@ export class EnrolView {
 
   /** @param {(code: string) => Promise<void>} enrol */
   constructor(enrol) {
-    this.root = screen(
-      say('enrol_title'),
-      say('enrol_help'),
-      form(
-        'actions',
-        () => this.#submit(enrol),
-        field(say('enrol_code'), this.#code),
-        this.#button,
-        this.#trouble,
-      ),
-    );
+    const code = field(say('enrol_code'), this.#code);
+    const entry = form('actions', () => this.#submit(enrol), code, this.#button, this.#trouble);
+    this.root = message({ title: say('enrol_title'), help: say('enrol_help') }, entry).root;
   }
 
   /** @param {(code: string) => Promise<void>} enrol */
@@ -72,18 +65,6 @@ export function showCode(place, code) {
   setText(place, code);
   setAttr(place, 'role', 'img');
   setAttr(place, 'aria-label', say('login_code', { code: [...code].join(' ') }));
-}
-
-/** @param {string} title @param {string} help @param {...HTMLElement} parts */
-export function screen(title, help, ...parts) {
-  return el(
-    'div',
-    { class: 'message' },
-    el('div', { class: 'mark', 'aria-hidden': 'true' }),
-    el('h1', { text: title }),
-    el('p', { text: help }),
-    ...parts,
-  );
 }
 
 /** @param {string} url @returns {URL} */

@@ -10,7 +10,7 @@ export class ConsumerLink {
   /** @param {(sentence: (url: string) => string) => Promise<string>} send What nobody wrote. */
   constructor(send) {
     const copy = new CopyLine(say('text_field'));
-    const unwritten = el('div', { class: 'made', hidden: true }, copy.line, copy.button);
+    const unwritten = el('div', { class: 'row', hidden: true }, copy.line, copy.button);
     const said = el('p', { class: 'fine', role: 'status' });
     const go = async () => {
       const line = await send((url) => say('link_text', { url }));

@@ -38,3 +38,10 @@ export function setAttr(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
+
+/** A quiet screen: what is said, and what can be done. @param {Words} words @param {...Child} actions */
+export function message({ title, help = '', busy = false }, ...actions) {
+  const mark = el('div', { class: busy ? 'pulse' : 'mark' });
+  const said = el('div', { class: 'said' }, mark, el('h1', { text: title }), help && el('p', { text: help }));
+  return { root: el('div', { class: 'message' }, said, el('div', { class: 'actions' }, ...actions)) };
+}

@@ -10,7 +10,7 @@ export class Incoming {
   #client;
   #avatar = new Avatar();
   #name = el('h1');
-  #wish = el('p', { class: 'lead' });
+  #wish = el('p');
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
   #monitored = el('p', { class: 'fine', text: say('monitored') });
   #reason = el('input', { type: 'text', maxlength: '200', 'aria-label': say('decline_reason') });
@@ -48,8 +48,8 @@ export class Incoming {
     const answers = [this.#video, this.#voice, this.#own, this.#decline];
     this.root = el(
       'div',
-      { class: 'incoming' },
-      el('div', { class: 'incoming-who' }, ringing, this.#name, this.#wish, this.#trouble),
+      { class: 'message incoming' },
+      el('div', { class: 'said' }, ringing, this.#name, this.#wish, this.#trouble),
       el('div', { class: 'actions' }, ...answers, why, this.#error, unseen, this.#monitored, this.#check),
       this.#devices,
     );

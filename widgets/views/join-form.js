@@ -1,7 +1,7 @@
 import { errorSentence, say } from '../catalogues/words.js';
 import { videoTrouble } from '../media/trouble.js';
 import { attend, wordButton } from './buttons.js';
-import { el, setText, show } from './dom.js';
+import { el, message, setText, show } from './dom.js';
 import { field, form } from './fields.js';
 import { deviceCheckLater } from './later.js';
 
@@ -38,16 +38,10 @@ export class JoinForm {
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
     const check = wordButton('check_first', look, 'plain');
     show(check, trouble === null);
-    this.root = el(
-      'div',
-      { class: 'message join' },
-      el('div', { class: 'mark', 'aria-hidden': 'true' }),
-      el('h1', { text: say('join_title') }),
-      el('p', { text: say('join_help') }),
-      el('p', { class: 'fine trouble', text: trouble && say(`trouble_${trouble}`) }),
-      form('actions', send, field(say('your_name'), name), button, this.#error, check),
-      this.#devices,
-    );
+    const wrong = el('p', { class: 'fine trouble', text: trouble && say(`trouble_${trouble}`) });
+    const entry = form('actions', send, field(say('your_name'), name), button, this.#error, check);
+    this.root = message({ title: say('join_title'), help: say('join_help') }, wrong, entry).root;
+    this.root.append(this.#devices.root);
   }
 
   update() {

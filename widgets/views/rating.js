@@ -23,7 +23,7 @@ export function ratingForm(resume) {
   const choices = [1, 2, 3, 4, 5].map((count) => {
     const on = { change: () => choose(count) };
     const button = el('input', { type: 'radio', name: 'stars', value: count, 'aria-label': say('rate_stars', { count }), on });
-    return el('label', {}, button, el('span', { text: '★', 'aria-hidden': 'true' }));
+    return el('label', {}, button, el('span', { 'aria-hidden': 'true' }));
   });
   const rate = async () => {
     await post('/v1/ratings', { resume, stars, comment: comment.value });

@@ -1,0 +1,193 @@
+"""What fits where there is little room: on a phone that lies, and in the narrowest frame."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from broker.messages.facts import RosterChanged
+from broker.words import Role
+from tests.browser.broker_double import painted, person, snapshot
+from tests.browser.demo import shoot
+from tests.browser.gallery import (
+    AGENT,
+    AGENT_SCENES,
+    CONSUMER_SCENES,
+    ENGAGEMENT,
+    PROOF_SCENES,
+    SUPPORT,
+    Play,
+    Scene,
+    press,
+    say,
+)
+from tests.browser.gallery_pictures import AWAY, DESK, PHONE, seen, speaker
+from tests.browser.studio import Studio
+from tests.browser.wrong import BADLY_SHOWN
+
+LIES, NARROW = (844, 390), (280, 540)
+OUT_OF_SIGHT = """() => [...document.querySelectorAll('main :is(button, input, p, h1)')]
+  .filter((node) => node.checkVisibility() && node.getBoundingClientRect().height > 0)
+  .filter((node) => {
+    const { top, bottom } = node.getBoundingClientRect();
+    return top < 0 || bottom > innerHeight;
+  })
+  .map((node) => node.outerHTML.slice(0, 100))"""
+GAPS = """() => {
+  const boxes = [...document.querySelectorAll('.message :is(.avatar, h1, p:not(:empty), .button)')]
+    .filter((node) => node.checkVisibility())
+    .map((node) => node.getBoundingClientRect())
+    .sort((one, other) => one.top - other.top);
+  return boxes.slice(1).map(({ top }, at) => top - boxes[at].bottom);
+}"""
+"""From each thing one sees on a screen to the next below it, in pixels."""
+BOXES = """() => Object.fromEntries(
+  [...document.querySelectorAll('.stage, .tile:not([hidden])')].map((node, at) => {
+    const { left, right, top, bottom, width, height } = node.getBoundingClientRect();
+    const name = node.hasAttribute('data-main') ? 'main' : String(at || 'stage');
+    return [name, { left, right, top, bottom, width, height }];
+  }))"""
+"""Where the stage, the main picture and the others stand."""
+LINES = """(node) => {
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  return [...range.getClientRects()].map(({ width }) => width);
+}"""
+"""How wide each line of text is."""
+
+
+def scene_of(name: str) -> Scene:
+    [found] = [
+        each
+        for each in (*AGENT_SCENES, *CONSUMER_SCENES, *PROOF_SCENES)
+        if (each.name, each.path) in ((name, AGENT), (name, ENGAGEMENT))
+    ]
+    return found
+
+
+def agents(play: Play) -> Scene:
+    return Scene("", AGENT, Role.AGENT, play)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "language"),
+    [
+        ("link-unwritten", LIES, "en"),
+        ("link-unwritten", LIES, "he"),
+        ("incoming-monitored", NARROW, "en"),
+        ("incoming", NARROW, "de"),
+    ],
+)
+async def test_all_that_can_be_done_is_in_sight(
+    studio: Studio, name: str, size: tuple[int, int], language: str
+) -> None:
+    page, _ = await studio.play(scene_of(name), (size, "light"), language)
+    await painted(page)
+    await shoot(page, f"tight-{name}-{size[0]}-{language}")
+    assert await page.evaluate(OUT_OF_SIGHT) == []
+
+
+async def test_what_says_nothing_takes_no_room(studio: Studio) -> None:
+    page, _ = await studio.play(scene_of("idle-reachable"), (NARROW, "light"))
+    gaps: list[float] = await page.evaluate(GAPS)
+    assert len(gaps) == 5
+    # The buttons stand a little apart from what is said.
+    assert sorted(gaps) == [10, 10, 10, 10, 20]
+
+
+async def test_what_stands_at_the_start_of_its_line_fills_it(studio: Studio) -> None:
+    page, _ = await studio.play(scene_of("enrol-wrong"), (LIES, "light"))
+    first, last = await page.get_by_role("alert").evaluate(LINES)
+    assert first > 1.5 * last, "it is not balanced, as what stands in the middle is"
+
+
+@pytest.mark.parametrize("own", [DESK, PHONE], ids=["lying", "standing"])
+async def test_oneself_leaves_the_other_the_stage(studio: Studio, own: Any) -> None:
+    page, _ = await studio.play(agents(seen(2, own=own)), (LIES, "light"))
+    await painted(page)
+    await shoot(page, f"tight-corner-{own['shape']}")
+    boxes = await page.evaluate(BOXES)
+    stage, main = boxes.pop("stage"), boxes.pop("main")
+    [mine] = boxes.values()
+    assert main["width"] == stage["width"] - 12
+    assert 0.25 < mine["height"] / stage["height"] < 0.4
+    assert (mine["width"] > mine["height"]) == (own is DESK)
+
+
+@pytest.mark.parametrize("number", [3, 6])
+async def test_on_a_low_stage_the_others_stand_beside_who_speaks(
+    studio: Studio, number: int
+) -> None:
+    page, _ = await studio.play(agents(seen(number, then=speaker)), (LIES, "light"))
+    await page.keyboard.press("Escape")
+    await painted(page)
+    await shoot(page, f"tight-speaker-{number}")
+    boxes = await page.evaluate(BOXES)
+    stage, main = boxes.pop("stage"), boxes.pop("main")
+    assert 1.5 < main["width"] / main["height"] < 2.2
+    assert main["height"] == stage["height"] - 12
+    assert len(boxes) == number - 1
+    for each in boxes.values():
+        assert each["height"] > 90
+        assert each["left"] >= main["right"]
+        assert stage["top"] < each["top"] < each["bottom"] < stage["bottom"]
+        assert each["right"] <= stage["right"]
+    assert await page.evaluate(BADLY_SHOWN) == []
+
+
+async def test_a_wide_tile_takes_no_hair(studio: Studio) -> None:
+    page, _ = await studio.play(agents(seen(1)), (LIES, "light"))
+    video = page.locator(".self video")
+    width, height = await video.evaluate(
+        "({ clientWidth, clientHeight }) => [clientWidth, clientHeight]"
+    )
+    assert width == pytest.approx(2 * height, abs=1)
+    assert await page.evaluate(BADLY_SHOWN) == []
+
+
+async def test_no_disc_stands_on_the_face_of_who_is_away(studio: Studio) -> None:
+    away = say(RosterChanged(seq=3, roster=[person(0), AWAY]))
+    page, _ = await studio.play(agents(seen(2, then=away)), (NARROW, "light"))
+    tile = page.locator(".tile.seat[data-main][data-away]")
+    await expect(tile).to_have_attribute("data-picture", "yes")
+    await expect(tile.get_by_text("Reconnecting")).to_be_visible()
+    await expect(tile.locator(".avatar")).to_be_hidden()
+
+
+async def test_the_last_of_what_more_there_is_stands_whole(studio: Studio) -> None:
+    page, _ = await studio.play(agents(press("more", snapshot(0, SUPPORT))), (NARROW, "light"))
+    ends = await page.get_by_role("button", name="End for everybody").bounding_box()
+    panel = await page.get_by_role("dialog").bounding_box()
+    assert ends
+    assert panel
+    assert ends["y"] + ends["height"] <= panel["y"] + panel["height"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_where_more_comes_below_the_edge_is_shaded(studio: Studio, scheme: str) -> None:
+    page, _ = await studio.play(scene_of("people"), (NARROW, scheme))
+    body = page.locator(".panel:not([hidden]) .panel-body")
+    box = await body.bounding_box()
+    assert box
+    left, bottom = box["x"], box["y"] + box["height"]
+    paper, edge = [await colour_at(page, left + 4, bottom - above) for above in (60, 1)]
+    assert sum(abs(one - other) for one, other in zip(paper, edge, strict=True)) > 100
+    await body.evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
+    assert [await colour_at(page, left + 4, bottom - above) for above in (60, 1)] == [paper, paper]
+
+
+async def colour_at(page: Page, x: float, y: float) -> tuple[int, ...]:
+    """Red, green and blue of one pixel, each from 0 to 255."""
+    picture = await page.screenshot(clip={"x": x, "y": y, "width": 1, "height": 1})
+    # Chunks of four bytes of length, four of kind, the data, four of checksum: after the signature.
+    at, packed = 8, b""
+    while at < len(picture):
+        size = int.from_bytes(picture[at : at + 4])
+        if picture[at + 4 : at + 8] == b"IDAT":
+            packed += picture[at + 8 : at + 8 + size]
+        at += size + 12
+    # The first byte of a row says how it is filtered: a single pixel, by nothing.
+    return tuple(zlib.decompress(packed)[1:4])
