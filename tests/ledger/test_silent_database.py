@@ -28,7 +28,7 @@ async def test_reads_end_and_the_next_ones_are_answered_when_it_is_back(
     url = sa.make_url(await new_database(postgres_server))
     proxy = await FaultProxy(url.port or 0).start()
     there = url.set(port=proxy.port).render_as_string(hide_password=False)
-    database = Database(there, read_s=0.5 * PATIENCE)
+    database = Database(there, read_s=3.0 * PATIENCE)
     try:
         await database.take_term(0)
         assert len(await database.rows(ALL)) == 1
