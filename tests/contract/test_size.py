@@ -29,9 +29,8 @@ PROOF, PROOF_SIZE = WIDGETS / "elements" / "agent-proof.js", 15 * KB
 LANGUAGES = sorted(path.stem for path in (WIDGETS / "catalogues").glob("??.js"))
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?['"](\.[^'"]+)['"];""", re.MULTILINE)
 LAZY = re.compile(r"""\bimport\(['"](\.[^'"]+)['"]\)""")
-STYLE = WIDGETS / "styles" / "later.css"
 STYLES = re.compile(r"""\bloadStyles\('(\w+)'\)""")
-"""Names of styles that come later, beside `later`."""
+"""Names of styles that come later."""
 
 
 def reachable(
@@ -67,7 +66,7 @@ def files_of(page: str, language: str) -> set[Path]:
 def all_files_of(page: str, language: str) -> set[Path]:
     """What the page may fetch at any account, in a language."""
     found = modules_of(page, language)
-    return {STYLE, *found, *styles_of(found)}
+    return found | styles_of(found)
 
 
 def modules_of(page: str, language: str) -> set[Path]:

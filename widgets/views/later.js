@@ -70,7 +70,9 @@ export class Later {
 
   async #fetch() {
     try {
-      const [module] = await Promise.all([this.#load(), loadStyles(), import('./more-icons.js')]);
+      const [module] = await Promise.all([
+        this.#load(), loadStyles('later'), loadStyles('tiles'), import('./more-icons.js'),
+      ]);
       const panel = this.#make(module);
       this.panel = panel;
       this.root.removeAttribute('aria-busy');
@@ -87,8 +89,8 @@ export class Later {
 /** @type {Record<string, Promise<unknown>>} */
 const styles = {};
 
-/** By default of all such parts and of a stage with more than two people. @param {string} [name] */
-export function loadStyles(name = 'later') {
+/** @param {string} name */
+export function loadStyles(name) {
   styles[name] ??= new Promise((resolve, reject) => {
     const href = new URL(`../styles/${name}.css`, import.meta.url).href;
     const failed = () => {

@@ -145,7 +145,7 @@ export class Stage {
     if (screen) arrangement = 'screen';
     else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
     // Without them they stand in a plain grid.
-    if (arrangement !== 'one') void loadStyles().catch(() => {});
+    if (arrangement !== 'one') void loadStyles('tiles').catch(() => {});
     setAttr(this.root, 'data-layout', arrangement);
     setAttr(this.root, 'data-seats', String(seats.length));
     /** @param {string|null} id */

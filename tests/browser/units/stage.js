@@ -95,7 +95,7 @@ export const tests = {
     }),
   'what lies behind a sheet is not seen, and what is beside it is': () =>
     shown(async ({ stage, place, told, next }) => {
-      await loadStyles();
+      await loadStyles('later');
       await next(1);
       const sheet = document.createElement('section');
       sheet.className = 'panel';
