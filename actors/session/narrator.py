@@ -55,9 +55,11 @@ from broker.messages.facts import (
 from broker.messages.facts import SessionEnded as SessionEndedFact
 from broker.messages.parts import SeatAssignment
 from broker.state import STAFF, SessionState
-from broker.words import Attendance, Capability, LeaveReason, Role
+from broker.words import Attendance, Capability, LeaveReason, PublishSource, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from actors.session.live import LiveSession
 
 
@@ -129,9 +131,8 @@ class Narrator:
         match signal:
             case Muted(participant_id, by, sources):
                 if (person := self._session.people.get(participant_id)) is not None:
-                    self._session.publishing.silence(person, sources)
-                muted = ParticipantMuted(seq=0, by_participant_id=by, sources=list(sources))
-                self._session.tell(participant_id, muted)
+                    self._session.publishing.silence(person, sources, by)
+                self._session.tell(participant_id, _muted(by, sources))
             case Said(by, text, text_id):
                 said = TextSaid(seq=0, participant_id=by, text=text, text_id=text_id)
                 self._session.tell(None, said)
@@ -225,6 +226,9 @@ class Narrator:
             self.saving(person, only)
         if self._session.moves_by_ms is not None:
             self.moving(person, only)
+        for by, sources in self._session.publishing.stopped(person).items():
+            # A page that was away goes on as it was, unless it hears of it.
+            person.tell(encode_body(_muted(by, sources)), only=only)
         self._signals(person, only)
 
     def _is_elsewhere(self, person: Person, connection: Connection) -> bool:
@@ -398,3 +402,7 @@ def _part(person: Person, body: bytes | None, code: int, reason: str) -> None:
     role = person.principal.role
     back = role in STAFF or (role is Role.CONSUMER and code != CloseCode.FORBIDDEN)
     person.part(body, code, str(reason), to_waiting=back)
+
+
+def _muted(by: str, sources: Iterable[PublishSource]) -> ParticipantMuted:
+    return ParticipantMuted(seq=0, by_participant_id=by, sources=list(sources))

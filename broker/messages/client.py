@@ -249,7 +249,8 @@ class ParticipantGrant(Part):
 
 
 class ParticipantMute(Part):
-    """Moderator: stop what somebody sends. They may start again unless the right is withdrawn."""
+    """Moderator: stop what somebody sends. They may start again unless the right is withdrawn: it
+    counts as on once their widget has published it as off, and then as on."""
 
     type: Literal["participant.mute"] = "participant.mute"
     id: RequestId

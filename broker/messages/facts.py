@@ -211,7 +211,8 @@ class GuestsChanged(Part):
 
 
 class ParticipantMuted(Part):
-    """A moderator stopped what this widget sends; it must show that and stop its tracks."""
+    """A moderator stopped what this widget sends; it must show that, stop its tracks, and publish
+    them as off. Until then it is told so after each snapshot."""
 
     type: Literal["participant.muted"] = "participant.muted"
     seq: int

@@ -229,7 +229,7 @@ async def test_the_newest_wish_comes_true_once_the_pace_lets_it(stage: Stage, ha
 
 async def test_a_wish_that_waits_does_not_outlive_a_mute(stage: Stage, hasty: Trunk) -> None:
     person, publishing = stage.consumer(), stage.session.publishing
-    publishing.silence(person, [PublishSource.CAMERA])
+    publishing.silence(person, [PublishSource.CAMERA], "p-agent")
     publishing.say(person, {**person.published, PublishSource.SCREEN: True})
     assert not person.published[PublishSource.SCREEN]
     stage.now_ms += 20

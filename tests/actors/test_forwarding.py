@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.relay import MediaRights
-from broker.words import PublishSource
+from broker.words import PublishSource, Surface
 from tests.actors.crafted import offer, offered
 from tests.actors.stage import Stage
 from tests.actors.test_connecting_ahead import transports
@@ -37,8 +37,38 @@ async def test_a_mute_by_the_agent_stops_the_forwarding_until_the_person_goes_on
         if entry["participant_id"] == person.participant_id
     ]
     assert (seen["microphone"], seen["camera"]) == (True, False)
+    # What was under way to here before the widget heard of it changes nothing.
     stage.ask(person, consumer, "media.publish", **sending)
+    assert forwarded[-1][PublishSource.CAMERA] is False
+    for camera in (False, True):
+        stage.ask(person, consumer, "media.publish", **{**sending, "camera": camera})
     assert forwarded[-1][PublishSource.CAMERA] is True
+
+
+async def test_a_page_that_comes_back_learns_who_stopped_what_it_sends(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    person, by = stage.consumer(), stage.agent.participant_id
+    sending = {"microphone": True, "camera": True, "screen": False}
+    stage.ask(person, consumer, "media.publish", **sending)
+    # Its page is lost before it hears of that.
+    stage.disconnect(person, consumer)
+    muted = {"participant_id": person.participant_id, "sources": ["microphone", "screen"]}
+    stage.ask(stage.agent, agent, "participant.mute", **muted)
+    back = stage.connect(person, Surface.LAUNCHER)
+    await stage.settle()
+    assert back.types().index("session.snapshot") < back.types().index("participant.muted")
+    said = back.last("participant.muted")
+    assert (said["by_participant_id"], said["sources"]) == (by, ["microphone"])
+    stage.ask(person, back, "media.publish", **sending)
+    assert not person.published[PublishSource.MICROPHONE]
+    # Once it has said so itself nobody says it again, and it may go on.
+    stage.ask(person, back, "media.publish", **{**sending, "microphone": False})
+    again = stage.connect(person, Surface.LAUNCHER)
+    await stage.settle()
+    assert "session.snapshot" in again.types()
+    assert "participant.muted" not in again.types()
+    stage.ask(person, again, "media.publish", **sending)
+    assert person.published[PublishSource.MICROPHONE]
 
 
 async def test_rights_that_the_relay_failed_to_take_are_taken_at_the_next_change(

@@ -293,7 +293,7 @@ export interface ParticipantGrant {
   capabilities: Array<Capability>;
 }
 
-/** Moderator: stop what somebody sends. They may start again unless the right is withdrawn. */
+/** Moderator: stop what somebody sends. They may start again unless the right is withdrawn: it counts as on once their widget has published it as off, and then as on. */
 export interface ParticipantMute {
   type: "participant.mute";
   /** 1 to 64 characters */
@@ -621,7 +621,7 @@ export interface MediaTransport {
   state: string;
 }
 
-/** A moderator stopped what this widget sends; it must show that and stop its tracks. */
+/** A moderator stopped what this widget sends; it must show that, stop its tracks, and publish them as off. Until then it is told so after each snapshot. */
 export interface ParticipantMuted {
   type: "participant.muted";
   seq: number;
