@@ -89,7 +89,16 @@ async def test_an_agent_logs_in_by_liveperson_on_a_page_that_shows_the_same_code
             await expect(popup.locator(".code")).to_have_text(code)
             assert "flow" not in popup.url
             await popup.screenshot(path=SCREENS / "login-page.png")
-            await popup.get_by_role("button", name="It does").click()
+            # Whom somebody else sent there says so, and nothing comes of it.
+            await popup.get_by_role("button", name="It does not").click()
+            await expect(popup.get_by_role("heading")).to_have_text(
+                "Close this window and log in again from your workspace."
+            )
+            await popup.close()
+            async with page.context.expect_page() as opening:
+                await page.get_by_role("button", name="Log in with LivePerson").click()
+            popup = await opening.value
+            await popup.get_by_role("button", name="It does: go on").click()
             await expect(popup.get_by_role("heading")).to_have_text("You are logged in")
             await expect(page.get_by_role("button", name="Start video")).to_be_visible()
             (watch,) = world.ledger.watches.values()

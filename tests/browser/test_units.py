@@ -58,6 +58,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("local-media", 9),
         ("client", 13),
         ("engagement", 1),
+        ("focus", 4),
         ("stage", 7),
         ("gateway", 2),
         ("ringing", 1),

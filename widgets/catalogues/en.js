@@ -289,6 +289,7 @@ export default {
   login_compare: 'Does your workspace show this code?',
   login_compare_help: 'Go on only if the video widget in your own workspace shows exactly this code. If somebody sent you here, close this page.',
   login_continue: 'It does: go on',
+  login_differs: 'It does not',
   login_done: 'You are logged in',
   login_done_help: 'You can close this window and go back to your workspace.',
   login_refused: 'That did not work',

@@ -289,6 +289,7 @@ export default {
   login_compare: 'ワークスペースにこのコードが表示されていますか？',
   login_compare_help: 'ご自分のワークスペースのビデオウィジェットに同じコードが表示されている場合のみ続行してください。誰かにここへ案内された場合は、閉じてください。',
   login_continue: 'はい、続行する',
+  login_differs: 'いいえ',
   login_done: 'ログインしました',
   login_done_help: 'このウィンドウを閉じて、ワークスペースに戻れます。',
   login_refused: 'うまくいきませんでした',

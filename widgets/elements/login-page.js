@@ -1,8 +1,9 @@
+import { say } from '../catalogues/words.js';
 import { get, post } from '../hosts/gateway.js';
 import { showCode } from '../views/agent-login.js';
 import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
-import { told, Widget } from './widget.js';
+import { message, told, Widget } from './widget.js';
 
 /** The page on which an agent logs in by LivePerson, opened by the frame that waits. */
 export class LoginPage extends Widget {
@@ -29,9 +30,16 @@ export class LoginPage extends Widget {
       },
       'primary wide',
     );
-    const shown = el('p', { class: 'code' });
+    const differs = wordButton('login_differs', () => this.#leave(), 'wide');
+    // Neither answer has the focus: the code is what is to be looked at.
+    const shown = el('p', { class: 'code', tabindex: -1, 'data-focus': true });
     showCode(shown, code);
-    this.present('login', () => told('login_compare', shown, proceed));
+    this.present('login', () => told('login_compare', shown, proceed, differs));
+  }
+
+  /** Somebody else's login, which nothing comes of. */
+  #leave() {
+    this.present('differs', () => message({ title: say('login_refused_help') }));
   }
 
   /** @param {string} outcome */

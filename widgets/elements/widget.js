@@ -30,10 +30,10 @@ export class Widget extends HTMLElement {
     this.replaceChildren(view.root);
     void import('./aloud.js').then(({ sayAloud }) => sayAloud(view.root), () => {});
     if (held) {
-      // The next key of who writes would press a button.
-      const next = at?.matches('input') ? null : view.root.querySelector(':is([data-focus], button):not([hidden])');
       view.root.tabIndex = -1;
-      /** @type {HTMLElement} */ (next ?? view.root).focus({ preventScroll: true });
+      view.root.focus({ preventScroll: true });
+      // On to what does no harm, once it is known what is hidden; the next key of who writes would press it.
+      if (!at?.matches('input')) queueMicrotask(() => focusFirst(view.root));
     }
     return view;
   }
@@ -43,6 +43,12 @@ export class Widget extends HTMLElement {
     const title = text || this.#title;
     if (document.title !== title) document.title = title;
   }
+}
+
+/** @param {HTMLElement} root */
+function focusFirst(root) {
+  const first = root.querySelector(':is([data-focus], .primary, .go):not([hidden])');
+  /** @type {HTMLElement|null} */ (first)?.focus({ preventScroll: true });
 }
 
 /** One whose words have this key. @param {string} key @param {...Child} actions */

@@ -73,7 +73,6 @@ export class AgentIdle {
     };
     this.#video = wordButton('start_video', () => void run('video'), 'primary wide', 'camera');
     this.#voice = wordButton('start_voice', () => void run('voice'), 'wide', 'phone');
-    this.#video.root.dataset.focus = '';
     const title = el('div', { role: 'status' }, this.#title);
     const help = el('p', { class: 'fine trouble', text: trouble });
     const said = el('div', { class: 'said' }, this.#avatar, title, this.#line, this.#help, help, this.#error);

@@ -12,8 +12,7 @@ export class LoginView {
 
   constructor() {
     const open = () => void window.open(inOurLanguage(this.#url), '_blank', 'noopener');
-    const button = wordButton('login_open', open, 'primary wide').root;
-    button.dataset.focus = '';
+    const button = wordButton('login_open', open, 'primary wide');
     const words = { title: say('login_title'), help: say('login_help') };
     this.root = message(words, this.#code, button).root;
   }

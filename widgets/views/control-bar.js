@@ -22,6 +22,7 @@ export class ControlBar {
       more: iconButton('more', actions.more),
       end: iconButton('end', actions.end, 'danger'),
     };
+    this.#buttons.microphone.root.dataset.focus = '';
     const buttons = Object.values(this.#buttons);
     this.root = el('div', { class: 'bar', role: 'toolbar', 'aria-label': say('controls') }, ...buttons);
     this.root.addEventListener('keydown', (event) => this.#onKey(event));

@@ -34,7 +34,6 @@ export class Incoming {
     this.#video = wordButton('accept_video', () => accept('video'), 'go wide', 'camera');
     this.#voice = wordButton('accept_voice', () => accept('voice'), 'wide', 'phone');
     this.#decline = wordButton('decline', refuse, 'wide stop');
-    this.#video.root.dataset.focus = '';
     this.#own = wordButton('own_window', () => ownWindow?.(), 'wide', 'window');
     const bring = () => import('./ringing-check.js');
     this.#devices = new Later(bring, (module) => new module.RingingCheck(client, accept, refuse), () => this.update());
