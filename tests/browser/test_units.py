@@ -56,7 +56,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("media-link", 11),
         ("peer", 2),
         ("local-media", 9),
-        ("client", 13),
+        ("client", 14),
         ("engagement", 1),
         ("focus", 4),
         ("stage", 7),

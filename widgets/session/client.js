@@ -117,11 +117,11 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /** @param {Mode} mode */
+  /** Whoever wants to see is not seen by that: the camera has a button. @param {Mode} mode */
   async setMode(mode) {
-    if (mode === 'voice') this.media.turnOff(['camera', 'screen']);
+    void this.media.setCamera(false);
+    if (mode === 'voice') this.media.turnOff(['screen']);
     await this.ask({ type: 'media.mode', mode });
-    if (mode === 'video' && may(this.session, 'send_video')) await this.media.setCamera(true);
   }
 
   /** @param {boolean} shown */
@@ -296,7 +296,7 @@ export class SessionClient extends EventTarget {
     this.#channel.tell({ type: 'media.publish', ...this.media.publishing });
     // With voice only none goes out.
     const { mode } = this.session;
-    if (mode === 'voice' && this.media.tracks.screen) void this.ask({ type: 'media.mode', mode: 'video' }).catch(() => {});
+    if (mode === 'voice' && this.media.tracks.screen) void this.setMode('video').catch(() => {});
   }
 
   #changed() {

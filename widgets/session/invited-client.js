@@ -14,11 +14,8 @@ export class InvitedClient extends SessionClient {
     if (!session?.invitation) throw new Refusal('no_invitation', 'Nobody is inviting.', false);
     if (mode === 'voice') void media.setCamera(false);
     void media.open(mode === 'video');
-    const accepted = this.ask({
-      type: 'invitation.accept',
-      invitation_id: session.invitation.invitation_id,
-      mode,
-    });
+    const { invitation_id } = session.invitation;
+    const accepted = this.ask({ type: 'invitation.accept', invitation_id, mode });
     mediaLink.negotiate(session);
     try {
       await accepted;

@@ -41,8 +41,7 @@ export class ControlBar {
     const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
     show(screen, may(session, 'send_screen') && canShare && frameAllows('display-capture'));
     end.set(say(ends(session) ? 'end' : 'leave'));
-    const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby');
-    const count = may(session, 'admit') ? waiting.length : 0;
+    const count = session.roster.filter(({ attendance }) => attendance === 'lobby' && may(session, 'admit')).length;
     mark(people, count, say(count > 0 ? 'people_waiting' : 'people', { count }));
     const what = say('more');
     mark(more, unread, unread > 0 ? say('unread', { what, count: unread }) : what);
@@ -51,8 +50,9 @@ export class ControlBar {
   /** Turning the camera on in a voice session asks for video first. */
   async #toggleCamera() {
     const { media, session } = this.#client;
-    if (!media.publishing.camera && session?.mode === 'voice') await this.#client.setMode('video');
-    else await media.setCamera(!media.publishing.camera);
+    const on = !media.publishing.camera;
+    if (on && session?.mode === 'voice') await this.#client.setMode('video');
+    if (may(this.#client.session, 'send_video')) await media.setCamera(on);
   }
 
   /** Arrow keys walk along the bar. @param {KeyboardEvent} event */
@@ -69,6 +69,6 @@ export class ControlBar {
 
 /** @param {IconButton} button @param {number} count @param {string} name */
 function mark({ root, set }, count, name) {
-  setAttr(root, 'data-count', count > 0 ? String(count) : null);
+  setAttr(root, 'data-count', count ? `${count}` : null);
   set(name);
 }

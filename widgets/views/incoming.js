@@ -85,8 +85,7 @@ export class Incoming {
   async #refuse() {
     const reason = this.#reason.value.trim();
     const invitation_id = this.#client.session?.invitation?.invitation_id;
-    const why = reason ? { reason } : {};
-    await this.#client.ask({ type: 'invitation.decline', invitation_id, ...why });
+    await this.#client.ask({ type: 'invitation.decline', invitation_id, ...(reason && { reason }) });
   }
 
   /** @param {Promise<unknown>} asked */

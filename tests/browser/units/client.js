@@ -30,9 +30,8 @@ const INVITED = {
 let clients = 0;
 
 /** A client that has said hello, its line and its memory, which knows of no other's. */
-async function greeted(resume = null, { left = '1', ...more } = {}) {
+async function greeted(resume = null, { left = '1', memory = new Memory(`unit${(clients += 1)}`), ...more } = {}) {
   Wire.made = [];
-  const memory = new Memory(`unit${(clients += 1)}`);
   for (const [name, kept] of Object.entries({ resume, left })) memory.set(name, kept);
   const introduce = () => ({ engagement: { account_id: 'acc' } });
   const prove = async () => 't';
@@ -142,6 +141,34 @@ export const tests = {
       await settled();
       same([client.media.publishing.screen, told(wire, 'media.publish').at(-1).screen], [false, false]);
       client.close();
+    }),
+  'with video means to see: one is seen after a press on the camera only, also who shares the screen': () =>
+    asked(async (questions) => {
+      const asks = (client) => void client.setMode('video').catch(() => {});
+      const shares = (client) => void client.media.setScreen(true);
+      for (const [act, count] of [[asks, 1], [shares, 2]]) {
+        questions.length = 0;
+        const { client, wire } = await greeted();
+        const talks = { ...SNAPSHOT, mode: 'voice', capabilities: ['send_audio', 'send_video', 'send_screen'] };
+        wire.welcome(true);
+        wire.hear(talks);
+        await until(() => questions.length === 1);
+        questions[0].grant();
+        await until(() => client.media.tracks.microphone);
+        act(client);
+        await settled();
+        for (const { grant } of questions) grant();
+        const { id } = await until(() => told(wire, 'media.mode')[0]);
+        wire.hear({ type: 'rights.changed', seq: 2, mode: 'video', capabilities: talks.capabilities });
+        wire.hear({ type: 'request.done', reply_to: id });
+        await settled();
+        same([client.session.mode, questions.length, client.media.publishing.camera], ['video', count, false]);
+        void client.media.setCamera(true);
+        await settled();
+        questions.at(-1).grant();
+        await until(() => client.media.publishing.camera);
+        client.close();
+      }
     }),
   'what is published is said again to whoever tells of the session anew': () =>
     asked(async (questions) => {
