@@ -78,13 +78,20 @@ export class Notices {
       return [{ key: way, text: say(`now_${way}`), choices: [this.#go(other), this.#go('join')] }];
     }
     const chatting = this.#among.chatting();
+    // Who put another in charge wanted that.
+    if (!chatting) this.#read.delete('here');
+    else if (own?.owner) this.#read.add('here');
     // Host and session differ on whose the conversation is.
     const transferred = chatting !== null && own?.role === 'agent' && own.owner !== chatting;
     if (!transferred) return [];
     if (!chatting) return [{ key: 'lent', text: say('transferred_away'), choices: [this.#dismiss('lent')] }];
     const owner = others(session).find((one) => one.owner);
-    const text = owner ? say('transferred_here', { name: nameOf(owner) }) : say('transferred_nobody');
-    return [{ key: 'here', text, choices: [this.#go('take_over')] }];
+    const take = this.#go('take_over');
+    if (!owner) return [{ key: 'nobody', text: say('transferred_nobody'), choices: [take] }];
+    const name = nameOf(owner);
+    const away = owner.attendance === 'present' ? '' : say('colon', { a: name, b: say('is_back_soon') });
+    const text = say('in_turn', { a: away, b: say('transferred_here', { name }) });
+    return [{ key: `here${away}`, text, choices: [take, this.#dismiss(`here${away}`)] }];
   };
 
   /** The host SDKs do not agree on who the consumer is. @type {WishesOf} */

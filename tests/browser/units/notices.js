@@ -13,8 +13,12 @@ const session = (more = {}) => ({
   ...more,
 });
 
-/** Strips whose client sends nowhere. @param {Record<string, unknown>} [state] */
-async function strips(state = {}) {
+const owned = (mine, ...others) => session({ roster: [person('me', { role: 'agent', owner: mine }), ...others] });
+const STANDS = 'The conversation is yours, but Dana is in charge of the session. If you take over, Dana leaves it.';
+const dana = (more = {}) => person('Dana', { role: 'agent', owner: true, ...more });
+
+/** Strips whose client sends nowhere. @param {Record<string, unknown>} [state] @param {() => boolean|null} [chatting] */
+async function strips(state = {}, chatting = () => null) {
   await loadLanguage(['en']);
   const sent = [];
   const client = Object.assign(new EventTarget(), {
@@ -24,7 +28,7 @@ async function strips(state = {}) {
     ask: async (message) => void sent.push(message),
     ...state,
   });
-  const notices = new Notices({ client, attempt: (asked) => asked, chatting: () => null, ownWindow: null });
+  const notices = new Notices({ client, attempt: (asked) => asked, chatting, ownWindow: null });
   const shown = (...now) => {
     notices.update(...now);
     return [...notices.root.children].map((strip) => strip.querySelector('.notice-words').textContent);
@@ -55,6 +59,29 @@ export const tests = {
     const lines = ['Visitor ID: \u20682\u2069 (in the session: \u20681\u2069)', 'Name: \u2068not known\u2069 (in the session: \u2068Maya\u2069)'];
     const asked = (found) => shown(session({ conflicts: [{ conflict_id: 'x', differences: found }] }));
     same(asked(differences), [`Somebody else says they are Maya${lines.join('')}`]);
+  },
+
+  async 'who is not in charge of their own conversation may take over, or leave it so'() {
+    const { shown, press, sent } = await strips({}, () => true);
+    const now = owned(false, dana());
+    same(shown(now), [STANDS]);
+    press('Take over');
+    same(sent, [{ type: 'session.join', way: 'take_over' }]);
+    press('Dismiss');
+    same(shown(now), []);
+    same(shown(owned(false)), ['The conversation is yours, and nobody is in charge of the session.']);
+  },
+
+  async 'who put another in charge is offered it back only when that one is lost, or after another transfer'() {
+    let chatting = true;
+    const { shown } = await strips({}, () => chatting);
+    same(shown(owned(true)), []);
+    same(shown(owned(false, dana())), []);
+    same(shown(owned(false, dana({ attendance: 'reconnecting' }))), [`Dana: Reconnecting… ${STANDS}`]);
+    chatting = false;
+    shown(owned(false, dana()));
+    chatting = true;
+    same(shown(owned(false, dana())), [STANDS]);
   },
 
   async 'who waits longest is let in or sent away, unless the list of people shows them'() {
