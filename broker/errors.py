@@ -61,6 +61,7 @@ class ErrorCode(StrEnum):
     STALE_EPOCH = "stale_epoch"
 
     SESSION_ENDED = "session_ended"
+    WITHDRAWN = "withdrawn"
     LINK_USED = "link_used"
 
     RATE_LIMITED = "rate_limited"

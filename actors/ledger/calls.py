@@ -40,6 +40,7 @@ from broker.messages.cluster.sessions import (
     SessionLocate,
     SessionOpen,
     SessionTakeover,
+    SessionWithdraw,
 )
 from broker.messages.cluster.tenure import JournalAppend, SessionRing
 
@@ -171,6 +172,7 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
             _method(_EDGE, PresenceWatch, watch),
             _method(_EDGE, PresenceUnwatch, unwatch),
             _method(_EDGE, SessionOpen, open_session),
+            _method(_EDGE, SessionWithdraw, _plain(sessions.openings.withdraw)),
             _method(_EDGE, SessionLocate, locate),
             _method(_EDGE, SessionTakeover, _plain(sessions.takeover)),
             _method(_EDGE, GuestLocate, guest),

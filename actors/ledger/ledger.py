@@ -90,6 +90,7 @@ class Ledger:
             lambda key: self._sessions.located(key),
             lambda gateway, state: self._audience.reach_changed(gateway, state),
             lambda gateway, connection_id: self._audience.displaced(gateway, connection_id),
+            lambda key: self._sessions.openings.on_watched(key),
         )
         self._sessions = Sessions(
             self._database,

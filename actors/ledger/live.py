@@ -32,6 +32,8 @@ class Live:
     port: int | None
     label: str = ""
     """Which kind of node may have it; empty: any."""
+    opened_by: str | None = None
+    """The connection that asked for it, of this ledger's time."""
     holder: Actor | None = None
     """The holder, while its link is up."""
     left_node: str = ""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,19 +15,21 @@ from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.live import Directory, Live
 from actors.ledger.policy import LedgerPolicy
-from actors.ledger.presence import Key
+from actors.ledger.presence import Key, Presence
 from actors.ledger.rescue import Rescue
 from actors.ledger.rows import NewSession, already_live, find_session, where_it_was
 from actors.ledger.sharing import KEPT_MS
-from actors.ledger.standbys import OPENING, Actor, Standbys
+from actors.ledger.standbys import Actor, Standbys
 from actors.ledger.stop import stop
+from actors.ledger.under_way import UnderWay, withdrawn
 from actors.ledger.writer import Writer
-from actors.link import call
-from broker.errors import Conflict, ErrorCode, SwitchboardError, TooFast, Unavailable
-from broker.messages.cluster.sessions import SessionOpen
+from actors.link import End, call
+from broker.errors import Conflict, ErrorCode, NotFound, SwitchboardError, TooFast, Unavailable
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.sessions import SessionOpen, SessionWithdraw
 from broker.messages.cluster.tenure import Journalled, SessionAssign
 from broker.messages.cluster.trunk import Location
-from broker.words import SessionPhase
+from broker.words import EndReason, SessionPhase
 
 TRIES = 3
 """Standbys that are asked for one session."""
@@ -51,6 +52,7 @@ class Openings:
         standbys: Standbys,
         rescue: Rescue,
         audience: Audience,
+        presence: Presence[End],
         chores: Chores,
         policy: LedgerPolicy,
         now_ms: Callable[[], int],
@@ -66,12 +68,13 @@ class Openings:
         self._standbys = standbys
         self._rescue = rescue
         self._audience = audience
+        self._presence = presence
         self._chores = chores
         self._policy = policy
         self._now_ms = now_ms
         self._on_live_changed = on_live_changed
-        self._under_way: dict[Key, str | None] = {}
-        """By engagement: what its session is to be called, if its request says so."""
+        self._under_way: dict[Key, UnderWay] = {}
+        """By engagement."""
         self._paused_until_ms = 0
 
     def pause(self, for_ms: int) -> int:
@@ -90,6 +93,7 @@ class Openings:
         Raises:
             Conflict: `already_live`.
             TooFast: `rate_limited`: the account has as many live sessions as it may.
+            Gone: `withdrawn`, or who asked went and did not come back in time.
             Unavailable: `no_capacity`; `ledger_away`; `session_away`: the same request is at it;
                 `shutting_down`: openings are paused.
         """
@@ -105,20 +109,27 @@ class Openings:
             if live.holder is None:
                 self._rescue.begin(live)
             return await self._rescue.located(live)
-        if ask.session_id is not None and self._under_way.get(key) == ask.session_id:
+        begun = self._under_way.get(key)
+        if (
+            begun is not None
+            and ask.session_id is not None
+            and begun.ask.session_id == ask.session_id
+        ):
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being opened already.")
-        if key in self._under_way or live is not None:
+        if begun is not None or live is not None:
             raise already_live()
         opening = sum(account_id == ask.account_id for account_id, _ in self._under_way)
         if opening + self._directory.count(ask.account_id) >= self._policy.live_per_account:
             raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
         if self._now_ms() < self._paused_until_ms:
             raise Unavailable(ErrorCode.SHUTTING_DOWN, "The deployment is about to end.")
-        self._under_way[key] = ask.session_id
+        self._under_way[key] = way = UnderWay(ask)
+        self.on_watched(key)
         try:
-            live = await self._open(name or secrets.token_urlsafe(16), ask, on_queued)
+            live = await self._open(name or secrets.token_urlsafe(16), way, on_queued)
         finally:
             del self._under_way[key]
+            way.over.set()
         location = live.location()
         assert location is not None
         self._audience.journal_grew(live.account_id, live.session_id)
@@ -127,11 +138,38 @@ class Openings:
             self._audience.level_changed()
         return location
 
+    def on_watched(self, key: Key) -> None:
+        """Somebody came to an engagement, or went: it may be for them that it is given a session.
+
+        What was given one is the session's, which has a time of its own for who is gone.
+        """
+        way = self._under_way.get(key)
+        if way is not None:
+            way.look(self._presence.watchers(key))
+
+    async def withdraw(self, ask: SessionWithdraw) -> Done:
+        """Take a start back. What it has led to by now is ended, as by the agent.
+
+        Raises:
+            NotFound: `unknown_session`: that connection has begun nothing here that is not over.
+            Unavailable: `ledger_away`: its end could not be written.
+        """
+        key = (ask.account_id, ask.engagement_key)
+        way, live = self._under_way.get(key), self._directory.of(key)
+        if way is not None and way.connection_id == ask.connection_id:
+            way.withdraw()
+            await way.over.wait()
+        elif live is not None and live.opened_by == ask.connection_id:
+            await self._rescue.close(live, EndReason.ENDED_BY_AGENT)
+        else:
+            raise NotFound(ErrorCode.UNKNOWN_SESSION, "This connection has begun no session here.")
+        return Done()
+
     async def _open(
-        self, session_id: str, ask: SessionOpen, on_queued: Callable[[float], None]
+        self, session_id: str, way: UnderWay, on_queued: Callable[[float], None]
     ) -> Live:
-        now_ms = self._now_ms()
-        standby, first = await self._assigned(session_id, ask, now_ms, on_queued)
+        ask, now_ms = way.ask, self._now_ms()
+        standby, first = await self._assigned(session_id, way, now_ms, on_queued)
         try:
             phase = await self._writer.do(
                 NewSession(session_id, ask, first, standby.member, now_ms)
@@ -152,7 +190,13 @@ class Openings:
             host=None,
             port=None,
             label=ask.label,
+            opened_by=way.connection_id,
         )
+        if way.withdrawn:
+            # Its actor has not heard that it is durable, so nobody was told of it.
+            stop(self._chores, standby)
+            await self._rescue.close(live, EndReason.ENDED_BY_AGENT)
+            raise withdrawn()
         live.settle(standby)
         if phase is SessionPhase.ENDED:
             live.ended = True
@@ -175,7 +219,7 @@ class Openings:
     async def _assigned(
         self,
         session_id: str,
-        ask: SessionOpen,
+        way: UnderWay,
         now_ms: int,
         on_queued: Callable[[float], None],
     ) -> tuple[Actor, Journalled]:
@@ -184,19 +228,11 @@ class Openings:
         None is asked when its gateway might not hear of it any more
         (`gateway.settings.Limits.open_timeout_s`).
         """
-        loop = asyncio.get_running_loop()
+        ask, loop = way.ask, asyncio.get_running_loop()
         deadline = loop.time() + self._policy.capacity_wait_s
         for _ in range(TRIES):
             # One wait in all: who was given one that fails has waited already.
-            left_s = max(0.0, deadline - loop.time())
-            standby = await self._standbys.take(
-                OPENING,
-                now_ms,
-                timeout_s=left_s,
-                account_id=ask.account_id,
-                label=ask.label,
-                on_queued=partial(on_queued, left_s),
-            )
+            standby = await way.standby(self._standbys, now_ms, deadline, on_queued)
             standby.session_id = session_id
             assign = SessionAssign(
                 session_id=session_id,
@@ -208,7 +244,7 @@ class Openings:
                 owner=ask.owner,
                 policy={**self._policy.session, **ask.policy},
                 now_ms=self._now_ms(),
-                opened_by=ask.connection_id,
+                opened_by=way.connection_id,
             )
             try:
                 first = await call(standby.end, assign, Journalled, timeout_s=self._policy.assign_s)
@@ -227,5 +263,8 @@ class Openings:
                 if loop.time() >= deadline + self._policy.assign_s:
                     break
             else:
+                if way.withdrawn:
+                    stop(self._chores, standby)
+                    raise withdrawn()
                 return standby, first
         raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")

@@ -44,13 +44,15 @@ class Watching(Generic[G]):
     told: PresenceState
     agent_id: str | None
     name: str
+    starter_id: str | None = None
 
 
 class Presence(Generic[G]):
     """The waiting and the watching connections of all gateways.
 
     `live` says where the live session of an engagement is; `tell` is called for each watcher
-    whose answer changed, and only then; `displaced` for a waiting connection that gave way.
+    whose answer changed, and only then; `displaced` for a waiting connection that gave way;
+    `watched` for an engagement to which a watcher came, or from which one went.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Presence(Generic[G]):
         live: Callable[[Key], Location | None],
         tell: Callable[[G, PresenceState], None],
         displaced: Callable[[G, str], None] = lambda gateway, connection_id: None,
+        watched: Callable[[Key], None] = lambda key: None,
     ) -> None:
         self._policy = policy
         self._live = live
         self._tell = tell
         self._displaced = displaced
+        self._watched = watched
         self._waiting: dict[str, Waiting[G]] = {}
         self._by_key: dict[Key, dict[str, Waiting[G]]] = {}
         self._everybody: Crowd[str] = Crowd(policy.waiting_limit, policy.waiting_limit)
@@ -119,8 +123,11 @@ class Presence(Generic[G]):
 
     def watch(self, gateway: G, watch: PresenceWatch) -> PresenceState:
         """Begin to tell a connection about an engagement. Raises TooFast at a bound."""
-        self.unwatch(watch.connection_id)
         key = (watch.account_id, watch.key)
+        # Who watches the same as before was not gone in between.
+        former = self._unwatch(watch.connection_id)
+        if former is not None and former.key != key:
+            self._watched(former.key)
         watchers = self._watchers.get(key, {})
         if (
             len(self._watching) >= self._policy.watching_limit
@@ -128,20 +135,38 @@ class Presence(Generic[G]):
         ):
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many connections watch.")
         told = self._state(watch.connection_id, [key])
-        watching = Watching(gateway, watch.connection_id, key, told, watch.agent_id, watch.name)
+        watching = Watching(
+            gateway,
+            watch.connection_id,
+            key,
+            told,
+            watch.agent_id,
+            watch.name,
+            watch.starter_id,
+        )
         if watch.agent_id is not None:
             of_account = self._agents.setdefault(watch.account_id, {})
             of_account.setdefault(watch.agent_id, {})[watch.connection_id] = watching
         self._watching[watch.connection_id] = watching
         self._watchers.setdefault(key, {})[watch.connection_id] = watching
         self._by_gateway.setdefault(gateway, {})[watch.connection_id] = None
+        self._watched(key)
         return told
 
     def unwatch(self, connection_id: str) -> None:
         """Stop telling a connection; harmless when unknown."""
+        watching = self._unwatch(connection_id)
+        if watching is not None:
+            self._watched(watching.key)
+
+    def watchers(self, key: Key) -> list[Watching[G]]:
+        """Return who watches an engagement."""
+        return list(self._watchers.get(key, {}).values())
+
+    def _unwatch(self, connection_id: str) -> Watching[G] | None:
         watching = self._watching.pop(connection_id, None)
         if watching is None:
-            return
+            return None
         watchers = self._watchers[watching.key]
         del watchers[connection_id]
         if not watchers:
@@ -149,6 +174,7 @@ class Presence(Generic[G]):
         if watching.agent_id is not None:
             self._part(watching.key[0], watching.agent_id, connection_id)
         self._leave(watching.gateway, connection_id)
+        return watching
 
     def agents(self, account_id: str) -> dict[str, str]:
         """The names of an account's agents who have a widget open, by their ids."""

@@ -158,12 +158,16 @@ class Rescue:
 
     async def end(self, live: Live, reason: EndReason) -> None:
         """End a session in its record, because no actor can."""
-        await self._writer.do(Ending(live.session_id, reason, self._now_ms()))
+        await self.close(live, reason)
         self.failed += 1
         _log.warning(
             "The ledger ended a session.",
             extra={"session_id": live.session_id, "reason": str(reason)},
         )
+
+    async def close(self, live: Live, reason: EndReason) -> None:
+        """End a session in its record, and whoever holds it: their widgets find it ended."""
+        await self._writer.do(Ending(live.session_id, reason, self._now_ms()))
         self._audience.journal_grew(live.account_id, live.session_id)
         live.epoch += 1
         if live.holder is not None:

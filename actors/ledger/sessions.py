@@ -90,6 +90,7 @@ class Sessions:
             self.standbys,
             self.rescue,
             audience,
+            presence,
             chores,
             policy,
             now_ms,

@@ -116,7 +116,10 @@ class SessionLeave(Part):
 
 
 class SessionEnd(Part):
-    """End the session for everybody."""
+    """End the session for everybody; of an agent whose start is not answered yet: take it back.
+
+    The start is refused as `withdrawn` then.
+    """
 
     type: Literal["session.end"] = "session.end"
     id: RequestId

@@ -183,6 +183,8 @@ UNREAD = {
     ErrorCode.PROTOCOL_UNSUPPORTED,
     # The widget shows that it rings, and offers nothing more.
     ErrorCode.INVITATION_OPEN,
+    # It was their own wish.
+    ErrorCode.WITHDRAWN,
     # Where a session is gone its widget is told so, and asks nothing of it.
     ErrorCode.UNKNOWN_SESSION,
     # Whoever negotiates acts on these, and says how far sound and picture are.

@@ -9,7 +9,7 @@ export const PROTOCOL_REVISION: number;
 /** After these the widget connects again by itself. */
 export const RETRYABLE_CLOSE_CODES: readonly number[];
 
-export type ErrorCode = "malformed" | "message_too_large" | "binary_frame" | "hello_expected" | "protocol_unsupported" | "offer_invalid" | "offer_too_large" | "offer_without_media" | "no_common_codec" | "token_missing" | "token_expired" | "token_invalid" | "hello_timeout" | "origin_refused" | "not_permitted" | "consumer_conflict" | "unknown_session" | "unknown_participant" | "unknown_invitation" | "unknown_account" | "unknown_node" | "unknown_entry" | "already_live" | "not_in_session" | "no_invitation" | "invitation_open" | "invitation_closed" | "answered_elsewhere" | "replaced" | "stale_epoch" | "session_ended" | "link_used" | "rate_limited" | "too_slow" | "too_many_links" | "session_full" | "no_capacity" | "ledger_away" | "session_away" | "shutting_down" | "internal";
+export type ErrorCode = "malformed" | "message_too_large" | "binary_frame" | "hello_expected" | "protocol_unsupported" | "offer_invalid" | "offer_too_large" | "offer_without_media" | "no_common_codec" | "token_missing" | "token_expired" | "token_invalid" | "hello_timeout" | "origin_refused" | "not_permitted" | "consumer_conflict" | "unknown_session" | "unknown_participant" | "unknown_invitation" | "unknown_account" | "unknown_node" | "unknown_entry" | "already_live" | "not_in_session" | "no_invitation" | "invitation_open" | "invitation_closed" | "answered_elsewhere" | "replaced" | "stale_epoch" | "session_ended" | "withdrawn" | "link_used" | "rate_limited" | "too_slow" | "too_many_links" | "session_full" | "no_capacity" | "ledger_away" | "session_away" | "shutting_down" | "internal";
 
 /** Whether a colleague was asked to help in a session. */
 export type Asked = "free" | "asked" | "declined";
@@ -357,7 +357,7 @@ export interface SeatView {
   height: number;
 }
 
-/** End the session for everybody. */
+/** End the session for everybody; of an agent whose start is not answered yet: take it back. The start is refused as `withdrawn` then. */
 export interface SessionEnd {
   type: "session.end";
   /** 1 to 64 characters */

@@ -50,6 +50,9 @@ class PresenceWatch(ClusterMessage):
     agent_id: str | None = None
     """Under which colleagues see that their widget is open; `None`: they do not."""
     name: str = ""
+    starter_id: str | None = None
+    """Whose widget it is, if it may start a session; colleagues are not shown it. `None` also: a
+    gateway of the release before."""
 
 
 class PresenceUnwatch(ClusterMessage):

@@ -13,7 +13,10 @@ from broker.words import Mode
 
 
 class SessionOpen(ClusterMessage):
-    """Give this engagement a session. Raises already_live (Conflict), no_capacity."""
+    """Give this engagement a session.
+
+    Raises already_live (Conflict), no_capacity, withdrawn (Gone).
+    """
 
     method: ClassVar[str] = "session.open"
     account_id: str
@@ -38,6 +41,18 @@ class SessionQueued(ClusterMessage):
     connection_id: str
     within_ms: int
     """It is answered by then."""
+
+
+class SessionWithdraw(ClusterMessage):
+    """Take a start back that this connection has asked for: nobody rings, or rings any more.
+
+    Raises unknown_session: none is being opened, nor live, that it asked for.
+    """
+
+    method: ClassVar[str] = "session.withdraw"
+    account_id: str
+    engagement_key: str
+    connection_id: str
 
 
 class SessionLocate(ClusterMessage):
