@@ -98,13 +98,14 @@ class Standing:
                     key=key,
                     agent_id=self.listed_id if listed else None,
                     name=self.principal.name,
+                    starter_id=self.listed_id,
                 )
             case Role.GUEST:
                 return None
 
     @property
     def listed_id(self) -> str | None:
-        """By which id colleagues may know this agent; `None` for whoever is none."""
+        """By which id the cluster knows this agent; `None` for whoever is none."""
         principal = self.principal
         return normal_agent_id(principal.agent_id) if principal.role is Role.AGENT else None
 

@@ -11,6 +11,7 @@ from broker.messages.client import (
     ConnectionHello,
     ConnectionPing,
     EngagementUpdate,
+    SessionEnd,
     SessionJoin,
     SessionStart,
     SurfaceUpdate,
@@ -105,6 +106,8 @@ class Unattached:
             case SessionStart() if self._client.stage is Stage.IDLE:
                 if not self._steward.start(message):
                     refusal = Conflict(ErrorCode.ALREADY_LIVE, "A session is being started.")
+            case SessionEnd() if self._client.stage is Stage.IDLE and self._steward.starts:
+                self._steward.withdraw(message)
             case SessionJoin() if self._client.stage is Stage.IDLE:
                 refusal = self._join(message)
             case ColleagueDecline() if self._ways.called is not None:
