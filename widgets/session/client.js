@@ -117,7 +117,7 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /** Whoever wants to see is not seen by that: the camera has a button. @param {Mode} mode */
+  /** It turns no camera on. @param {Mode} mode */
   async setMode(mode) {
     void this.media.setCamera(false);
     if (mode === 'voice') this.media.turnOff(['screen']);
@@ -203,6 +203,7 @@ export class SessionClient extends EventTarget {
     const before = this.state;
     this.state = reduce(before, message, Date.now());
     const options = this.#options;
+    const { memory } = options;
     if (message.type === 'session.snapshot') {
       // What was told on the way to whoever says this may be lost.
       this.#published = '';
@@ -212,7 +213,6 @@ export class SessionClient extends EventTarget {
       options.takes = false;
     }
     const { session, resume } = this.state;
-    const { memory } = options;
     // Transports are those of one actor.
     if (session?.epoch !== before.session?.epoch) this.#otherTransport = '';
     if (keepable(session)) {
