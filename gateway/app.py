@@ -163,7 +163,12 @@ def create_app(
     async def readyz() -> JSONResponse:
         """Whether new widgets should be sent here."""
         return JSONResponse(
-            {"ready": room.ready, "ledger": directory.ready, "stopping": room.stopping},
+            {
+                "ready": room.ready,
+                "ledger": directory.ready,
+                "pool": directory.pool_linked,
+                "stopping": room.stopping,
+            },
             status_code=200 if room.ready else 503,
         )
 

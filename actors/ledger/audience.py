@@ -8,7 +8,7 @@ from collections.abc import Callable
 from actors.ledger.keeping import OutboxGrew
 from actors.link import End
 from broker.messages.cluster.base import ClusterMessage
-from broker.messages.cluster.nodes import PoolLevel
+from broker.messages.cluster.nodes import PoolLevel, PoolLinked
 from broker.messages.cluster.presence import PresenceDisplaced, PresenceState
 from broker.messages.cluster.sessions import SessionAttach, SessionQueued, SessionRelocated
 from broker.messages.cluster.trunk import Location
@@ -37,6 +37,27 @@ class Audience:
         self._grown: asyncio.TimerHandle | None = None
         self._grown_of: set[str] | None = set()
         """The accounts that keepers are to be told of; `None`: all."""
+
+    def gateway_came(self, gateway: End) -> None:
+        """Tell a gateway from now on what changes, and at once whether there is a pool."""
+        self.gateways.add(gateway)
+        _notify(gateway, PoolLinked.method, PoolLinked(linked=bool(self.pools)))
+
+    def pool_came(self, pool: End) -> None:
+        """Tell a pool of the level from now on."""
+        self.pools.add(pool)
+        if len(self.pools) == 1:
+            self._pool_linked(linked=True)
+        self.level_changed()
+
+    def gone(self, member: End) -> None:
+        """Tell a member nothing any more; harmless when it was told nothing."""
+        self.gateways.discard(member)
+        self.keepers.discard(member)
+        if member in self.pools:
+            self.pools.remove(member)
+            if not self.pools:
+                self._pool_linked(linked=False)
 
     def attach(
         self, gateway: End, connection_id: str, location: Location, *, again: bool = False
@@ -115,6 +136,10 @@ class Audience:
         self.gateways.clear()
         self.pools.clear()
         self.keepers.clear()
+
+    def _pool_linked(self, *, linked: bool) -> None:
+        for gateway in self.gateways:
+            _notify(gateway, PoolLinked.method, PoolLinked(linked=linked))
 
     def _tell_grown(self) -> None:
         of, self._grown, self._grown_of = self._grown_of, None, set()

@@ -244,7 +244,7 @@ class Ledger:
         end.accept(_Ready(term=self.term).to_bytes())
         match hello.kind:
             case "gateway":
-                self._audience.gateways.add(end)
+                self._audience.gateway_came(end)
             case "keeper":
                 self._audience.keepers.add(end)
             case "session":
@@ -252,8 +252,7 @@ class Ledger:
                 end.on_notice = self._measures.on_notice
             case "pool":
                 end.on_notice = lambda _, method, payload: self._on_pool_notice(method, payload)
-                self._audience.pools.add(end)
-                self._audience.level_changed()
+                self._audience.pool_came(end)
 
     def _on_pool_notice(self, method: str, payload: bytes) -> None:
         if method == "pool.vacate":
@@ -262,9 +261,7 @@ class Ledger:
 
     def _on_lost(self, end: End) -> None:
         self._members.pop(end, None)
-        self._audience.gateways.discard(end)
-        self._audience.pools.discard(end)
-        self._audience.keepers.discard(end)
+        self._audience.gone(end)
         self._measures.gone(end)
         if self.stopped.is_set():
             return

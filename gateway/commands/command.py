@@ -108,6 +108,8 @@ def status(
         raise typer.Exit(0 if answer["ready"] else NOTHING_THERE)
     typer.echo(f"ready        {yes(answer['ready'])}")
     typer.echo(f"ledger       {yes(answer['ledger'])}")
+    # A gateway of the release before says nothing of it.
+    typer.echo(f"pool         {yes(answer['pool']) if 'pool' in answer else 'not said'}")
     typer.echo(f"stopping     {yes(answer['stopping'])}")
     typer.echo(f"connections  {connections if shown else 'not shown to who asks from here'}")
     raise typer.Exit(0 if answer["ready"] else NOTHING_THERE)

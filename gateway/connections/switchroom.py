@@ -90,8 +90,13 @@ class Switchroom:
 
     @property
     def ready(self) -> bool:
-        """Whether new widgets should be sent here."""
-        return not self.stopping and self.directory.ready
+        """Whether new widgets should be sent here.
+
+        A gateway that starts must find ledger and pool: a rollout must not replace those that work
+        by those of a cluster that can begin no session. Later it stays ready while it has the
+        ledger, because people come back through it into calls that need no pool.
+        """
+        return not self.stopping and self.directory.ready and self.directory.was_complete
 
     def refusal(self, address: str) -> SwitchboardError | None:
         """Say why no further connection is taken from there now; `None` when one is."""

@@ -47,6 +47,16 @@ class Directory(Protocol):
         """Whether the ledger can be asked now."""
         ...
 
+    @property
+    def pool_linked(self) -> bool:
+        """Whether it can, and a pool that starts standbys has a link to it."""
+        ...
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether that was ever so since this gateway started."""
+        ...
+
     async def put_presence(self, put: PresencePut) -> PresenceState:
         """Register a waiting connection; remembered, and said again after a lost link."""
         ...

@@ -15,6 +15,7 @@ from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.link import LinkEnd
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.nodes import PoolLinked
 from broker.messages.cluster.presence import (
     PresenceDisplaced,
     PresenceDrop,
@@ -96,6 +97,9 @@ class LedgerClient:
         self._watches: dict[str, PresenceWatch] = {}
         self._unsaid: OrderedDict[tuple[str, str], Revocation] = OrderedDict()
         self._ready = asyncio.Event()
+        self._pool_linked: bool | None = None
+        """What this link's ledger says; one of the release before says nothing."""
+        self._was_complete = False
         self._listener: Listener | None = None
 
     def listen(self, listener: Listener) -> None:
@@ -106,6 +110,15 @@ class LedgerClient:
     def ready(self) -> bool:
         # Who was sent out must not find one gateway that has not heard of it.
         return self._ready.is_set()
+
+    @property
+    def pool_linked(self) -> bool:
+        # Said first on a link, so who is ready and was told nothing will not be told.
+        return self.ready and self._pool_linked is not False
+
+    @property
+    def was_complete(self) -> bool:
+        return self._was_complete
 
     async def wait_ready(self) -> None:
         """Wait until the ledger can be asked, and the revocations are known."""
@@ -130,6 +143,7 @@ class LedgerClient:
                 self._end = None
                 self._up.clear()
                 self._ready.clear()
+                self._pool_linked = None
                 end.link.abort()
             logger.warning("ledger link lost")
 
@@ -337,41 +351,46 @@ class LedgerClient:
             self._ask_revocations(end, (last.account_id, last.subject_hash))
         else:
             self._ready.set()
+            self._was_complete |= self.pool_linked
 
     def _on_lost(self, end: LinkEnd[asyncio.Future[bytes]]) -> None:
         self._down.set()
 
     def _on_notice(self, end: LinkEnd[asyncio.Future[bytes]], method: str, payload: bytes) -> None:
-        listener = self._listener
-        if listener is None:
-            return
         try:
-            match method:
-                case "presence.changed":
-                    listener.on_presence(read(PresenceState, payload))
-                case "session.attach":
-                    listener.on_attach(read(SessionAttach, payload))
-                case "session.queued":
-                    listener.on_queued(read(SessionQueued, payload))
-                case "session.relocated":
-                    listener.on_relocated(read(SessionRelocated, payload).location)
-                case PresenceDisplaced.method:
-                    displaced = read(PresenceDisplaced, payload)
-                    # Not said again on the next link.
-                    self._puts.pop(displaced.connection_id, None)
-                    listener.on_displaced(displaced)
-                case "colleague.called":
-                    listener.on_called(read(ColleagueCalled, payload))
-                case "colleague.settled":
-                    listener.on_settled(read(ColleagueSettled, payload))
-                case "login.handed":
-                    listener.on_handed(read(LoginHand, payload))
-                case "revocation.added":
-                    listener.on_revoked(read(Revocation, payload))
-                case _:
-                    logger.info("unknown notice", extra={"method": method})
+            if method == PoolLinked.method:
+                self._pool_linked = read(PoolLinked, payload).linked
+                self._was_complete |= self.pool_linked
+            elif self._listener is not None:
+                self._tell(self._listener, method, payload)
         except ValidationError:
             logger.exception("unreadable notice", extra={"method": method})
+
+    def _tell(self, listener: Listener, method: str, payload: bytes) -> None:
+        match method:
+            case "presence.changed":
+                listener.on_presence(read(PresenceState, payload))
+            case "session.attach":
+                listener.on_attach(read(SessionAttach, payload))
+            case "session.queued":
+                listener.on_queued(read(SessionQueued, payload))
+            case "session.relocated":
+                listener.on_relocated(read(SessionRelocated, payload).location)
+            case PresenceDisplaced.method:
+                displaced = read(PresenceDisplaced, payload)
+                # Not said again on the next link.
+                self._puts.pop(displaced.connection_id, None)
+                listener.on_displaced(displaced)
+            case "colleague.called":
+                listener.on_called(read(ColleagueCalled, payload))
+            case "colleague.settled":
+                listener.on_settled(read(ColleagueSettled, payload))
+            case "login.handed":
+                listener.on_handed(read(LoginHand, payload))
+            case "revocation.added":
+                listener.on_revoked(read(Revocation, payload))
+            case _:
+                logger.info("unknown notice", extra={"method": method})
 
 
 def _ignore(reply: asyncio.Future[bytes]) -> None:

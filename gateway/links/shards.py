@@ -55,6 +55,15 @@ class Shards:
         """Whether any can be asked: the accounts of one that is away must not cost the others."""
         return any(each.ready for each in self._ledgers)
 
+    @property
+    def pool_linked(self) -> bool:
+        """Whether any can be asked that has a pool."""
+        return any(each.pool_linked for each in self._ledgers)
+
+    @property
+    def was_complete(self) -> bool:
+        return any(each.was_complete for each in self._ledgers)
+
     async def put_presence(self, put: PresencePut) -> PresenceState:
         return await self._of(put.account_id).put_presence(put)
 

@@ -12,6 +12,7 @@ from typing import Any
 from broker.errors import ErrorCode, NotFound, SwitchboardError
 from broker.link import ListeningEnd, Reply
 from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.nodes import PoolLinked
 from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
 from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.messages.cluster.sessions import (
@@ -61,6 +62,8 @@ class FakeLedger(Listening):
         self.revocations: list[Revocation] = []
         self.refused: Counter[str] = Counter()
         self.answers: dict[str, tuple[str, str | None]] = {}
+        self.pool_linked: bool | None = None
+        """What gateways are told of the pool; `None`: nothing, by the release before."""
         self.listed = False
         """Whether a gateway has asked for the revocations since the last start."""
         self._claimed: dict[str, int] = {}
@@ -73,6 +76,8 @@ class FakeLedger(Listening):
 
     def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
         end.accept(json.dumps({"term": 1}).encode())
+        if self.pool_linked is not None:
+            end.notify(PoolLinked.method, PoolLinked(linked=self.pool_linked).to_bytes())
         self.signal.changed()
 
     def on_lost(self, end: End) -> None:

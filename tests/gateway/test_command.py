@@ -227,7 +227,7 @@ def test_what_is_no_gateway_is_told_so(words: list[str]) -> None:
 
 STATE = NodeState(node="a1b2c3d4e5f6", drain="drained", live=0, moved=3)
 FINDING = Finding("clock", Grade.OK, "synchronised")
-READY = {"ready": True, "ledger": True, "stopping": False}
+READY = {"ready": True, "ledger": True, "pool": True, "stopping": False}
 SAY_IT_BY_THEMSELVES = {
     "demo": "one address for people",
     "api-key": "a key, and lines for the accounts file",
@@ -344,6 +344,19 @@ def test_the_status_of_a_gateway_is_printed_as_json() -> None:
     with serving("/", READY) as gateway:
         result = RUNNER.invoke(app, ["status", "--json", "--gateway", gateway])
     assert (result.exit_code, json.loads(result.output)) == (0, {**READY, "connections": 0})
+
+
+@pytest.mark.parametrize(("told", "shown"), [({"pool": False}, "no"), ({}, "not said")])
+def test_what_lacks_for_readiness_is_printed(told: dict[str, bool], shown: str) -> None:
+    """A gateway of the release before says nothing of the pool."""
+    with serving("/", {"ready": False, "ledger": True, "stopping": False, **told}) as gateway:
+        result = RUNNER.invoke(app, ["status", "--gateway", gateway])
+    assert result.output.splitlines()[:3] == [
+        "ready        no",
+        "ledger       yes",
+        f"pool         {shown}",
+    ]
+    assert result.exit_code == 1
 
 
 def test_a_gateway_that_shows_no_metrics_has_not_no_connections() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from dataclasses import replace
 
@@ -88,17 +87,6 @@ async def test_a_widget_that_never_finishes_closing_holds_a_stop_up_for_its_boun
         assert await widget.closed() in (1001, 1006, 1012)
     finally:
         await world.stop()
-
-
-async def test_readiness_depends_on_the_ledger_and_liveness_does_not(world: World) -> None:
-    await world.ledger.stop()
-    async with httpx.AsyncClient(base_url=world.origin, trust_env=False) as client:
-        answer = await client.get("/readyz")
-        while answer.status_code == 200:
-            answer = await client.get("/readyz")
-        assert json.loads(answer.text) == {"ready": False, "ledger": False, "stopping": False}
-        assert (await client.get("/healthz")).status_code == 200
-    await world.ledger.start()
 
 
 async def test_revoking_somebody_closes_their_connections(world: World) -> None:

@@ -35,7 +35,7 @@ from broker.messages.cluster.tenure import JournalAppend, Subject
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, POLICY, FakeActor, entry, opening
+from tests.ledger.fakes import ACCOUNT, POLICY, FakeActor, FakeGateway, entry, opening
 from tests.patience import until
 
 
@@ -281,8 +281,12 @@ async def test_waiting_connections_are_attached_claim_first(town: Town) -> None:
     await gateway.put("elsewhere", key="eng-2")
     await other.put("c4", claim="mine")
     location = await gateway.open()
-    await until(lambda: len(gateway.notices) == 3 and len(other.notices) == 1, "attachments")
-    told = gateway.told("session.attach", SessionAttach)
+
+    def told_to(each: FakeGateway) -> list[SessionAttach]:
+        return each.told("session.attach", SessionAttach)
+
+    await until(lambda: len(told_to(gateway)) == 3 and len(told_to(other)) == 1, "attachments")
+    told = told_to(gateway)
     assert [one.connection_id for one in told] == ["c1", "c3", "c2"]
     assert told[0].location == location
     # One that comes later learns it from the reply.

@@ -104,6 +104,17 @@ class PoolVacate(ClusterMessage):
     """The one of them whose standbys may go, if there is no session by now."""
 
 
+class PoolLinked(ClusterMessage):
+    """Notice ledger to gateway, `pool.linked`: whether a pool has a link.
+
+    It is the first on a new link, and is said again when that changes. A ledger of the release
+    before says nothing of it.
+    """
+
+    method: ClassVar[str] = "pool.linked"
+    linked: bool
+
+
 class PoolLevel(ClusterMessage):
     """Notice ledger to pool, `pool.level`: how many standbys wait, and how much they are wanted."""
 
