@@ -138,6 +138,22 @@ async def test_on_a_low_stage_the_others_stand_beside_who_speaks(
     assert await page.evaluate(BADLY_SHOWN) == []
 
 
+@pytest.mark.parametrize("number", [2, 4])
+async def test_on_a_low_stage_a_screen_has_all_that_one_row_of_people_leaves(
+    studio: Studio, number: int
+) -> None:
+    page, _ = await studio.play(agents(seen(number, screen=True)), (LIES, "light"))
+    await painted(page)
+    await shoot(page, f"tight-screen-{number}")
+    boxes = await page.evaluate(BOXES)
+    stage, main = boxes.pop("stage"), boxes.pop("main")
+    assert main["width"] > 0.75 * stage["width"]
+    assert len(boxes) == number
+    assert len({each["left"] for each in boxes.values()}) == 1
+    assert min(each["left"] for each in boxes.values()) >= main["right"]
+    assert max(each["bottom"] for each in boxes.values()) < stage["bottom"]
+
+
 async def test_a_wide_tile_takes_no_hair(studio: Studio) -> None:
     page, _ = await studio.play(agents(seen(1)), (LIES, "light"))
     video = page.locator(".self video")

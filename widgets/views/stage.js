@@ -144,6 +144,7 @@ export class Stage {
     let arrangement = many ? 'grid' : 'one';
     if (screen) arrangement = 'screen';
     else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
+    const grid = arrangement === 'grid';
     // Without them they stand in a plain grid.
     if (arrangement !== 'one') void loadStyles('tiles').catch(() => {});
     setAttr(this.root, 'data-layout', arrangement);
@@ -152,13 +153,15 @@ export class Stage {
     const seatOf = (id) => seats.find((tile) => tile.participant === id);
     const speaker = seatOf(session.speaker) ?? seatOf(this.#speaker) ?? seats[0];
     this.#speaker = speaker?.participant ?? null;
-    const main = screen ?? (arrangement === 'grid' ? null : speaker);
+    const main = screen ?? (grid ? null : speaker);
     for (const tile of this.#tiles) tile.root.toggleAttribute('data-main', tile === main);
-    const count = Math.max(1, seats.length + Number(many));
+    const strip = Math.max(1, shown.length);
+    const count = grid ? shown.length + 1 : strip;
     setAttr(this.#list, 'data-count', String(count));
-    const short = Math.floor(Math.sqrt(count));
+    // A strip beside the stage has four rows at most.
+    const short = Math.floor(grid ? Math.sqrt(count) : (count + 3) / 4);
     const long = Math.ceil(count / short);
-    for (const [name, number] of Object.entries({ short, long, strip: Math.max(1, shown.length) })) {
+    for (const [name, number] of Object.entries({ short, long, strip })) {
       this.#list.style.setProperty(`--${name}`, String(number));
     }
   }
