@@ -51,6 +51,12 @@ BOXES = """() => Object.fromEntries(
     return [name, { left, right, top, bottom, width, height }];
   }))"""
 """Where the stage, the main picture and the others stand."""
+ABOVE_FACE = """() => {
+  const tile = document.querySelector('.tile[data-main]').getBoundingClientRect();
+  const note = document.querySelector('.tile[data-main] .tile-note').getBoundingClientRect();
+  return note.height > 0 && note.bottom - tile.top < tile.height / 8;
+}"""
+"""Whether what is said of the main picture stands in its upper eighth."""
 LINES = """(node) => {
   const range = document.createRange();
   range.selectNodeContents(node);
@@ -164,13 +170,18 @@ async def test_a_wide_tile_takes_no_hair(studio: Studio) -> None:
     assert await page.evaluate(BADLY_SHOWN) == []
 
 
-async def test_no_disc_stands_on_the_face_of_who_is_away(studio: Studio) -> None:
+async def test_nothing_stands_on_the_face_of_who_is_away(studio: Studio) -> None:
     away = say(RosterChanged(seq=3, roster=[person(0), AWAY]))
     page, _ = await studio.play(agents(seen(2, then=away)), (NARROW, "light"))
     tile = page.locator(".tile.seat[data-main][data-away]")
     await expect(tile).to_have_attribute("data-picture", "yes")
-    await expect(tile.get_by_text("Reconnecting")).to_be_visible()
+    words = tile.get_by_text("Reconnecting")
+    await expect(words).to_be_visible()
     await expect(tile.locator(".avatar")).to_be_hidden()
+    for width, height in (NARROW, LIES):
+        await page.set_viewport_size({"width": width, "height": height})
+        # The styles of tiles come later.
+        await page.wait_for_function(ABOVE_FACE)
 
 
 async def test_the_last_of_what_more_there_is_stands_whole(studio: Studio) -> None:
