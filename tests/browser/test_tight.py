@@ -184,6 +184,15 @@ async def test_nothing_stands_on_the_face_of_who_is_away(studio: Studio) -> None
         await page.wait_for_function(ABOVE_FACE)
 
 
+async def test_who_calls_stands_in_the_middle_beside_an_open_check(studio: Studio) -> None:
+    page, _ = await studio.play(scene_of("check"), (LIES, "light"))
+    caller = await page.locator(".incoming .said").bounding_box()
+    assert caller
+    assert caller["y"] + caller["height"] / 2 == pytest.approx(LIES[1] / 2, abs=5)
+    await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    await expect(page.get_by_role("button", name="Check camera and microphone")).to_be_focused()
+
+
 async def test_the_last_of_what_more_there_is_stands_whole(studio: Studio) -> None:
     page, _ = await studio.play(agents(press("more", snapshot(0, SUPPORT))), (NARROW, "light"))
     ends = await page.get_by_role("button", name="End for everybody").bounding_box()
