@@ -36,6 +36,9 @@ IN_CORNER = """() => {
     .map((name) => document.querySelector(name).getBoundingClientRect());
   return [avatar.top - tile.top, tile.bottom - avatar.bottom];
 }"""
+"""How much room there is above and below one's own initials."""
+HITS_PANEL = "([x, y]) => document.elementFromPoint(x, y).closest('.panel') !== null"
+"""Whether there is anything of the panel at a point."""
 
 
 async def test_a_panel_moves_the_stage_aside_where_both_have_room(
@@ -60,6 +63,9 @@ async def test_a_panel_moves_the_stage_aside_where_both_have_room(
             if width >= 640:
                 assert stage["left"] + 280 <= stage["right"] <= panel["left"]
                 assert panel["right"] <= width
+                right, bottom = panel["right"] - 3, panel["bottom"] - 3
+                assert not await page.evaluate(HITS_PANEL, [right, bottom]), "it is round"
+                assert await page.evaluate(HITS_PANEL, [right - 12, bottom - 12])
             else:
                 assert (stage["left"], stage["right"]) == (0, width)
         await page.keyboard.press("Escape")
