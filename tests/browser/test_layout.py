@@ -37,6 +37,12 @@ IN_CORNER = """() => {
   return [avatar.top - tile.top, tile.bottom - avatar.bottom];
 }"""
 """How much room there is above and below one's own initials."""
+SIGN_STANDS = """() => {
+  const [label, sign] = ['.self .tile-label', '.self .tile-sign']
+    .map((name) => document.querySelector(name).getBoundingClientRect());
+  return sign.height > 0 && label.top <= sign.top && sign.bottom <= label.bottom;
+}"""
+"""Whether the sign that one is muted stands on its ground."""
 HITS_PANEL = "([x, y]) => document.elementFromPoint(x, y).closest('.panel') !== null"
 """Whether there is anything of the panel at a point."""
 
@@ -189,7 +195,9 @@ async def test_somebody_without_a_seat_makes_no_grid(talk: tuple[Page, BrokerDou
         await expect(page.locator(".stage")).to_have_attribute("data-layout", layout)
 
 
-async def test_initials_stand_within_the_smallest_corner(talk: tuple[Page, BrokerDouble]) -> None:
+async def test_initials_and_sign_stand_within_the_smallest_corner(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
     page, double = talk
     await page.set_viewport_size({"width": 280, "height": 480})
     await double.tell(snapshot(0, [person(0), person(1)]))
@@ -199,5 +207,8 @@ async def test_initials_stand_within_the_smallest_corner(talk: tuple[Page, Broke
     await page.get_by_role("button", name="More", exact=True).click()
     await expect(page.get_by_role("dialog")).to_be_focused()
     above, below = await page.evaluate(IN_CORNER)
-    assert above >= 3, (above, below)
-    assert below >= 3, (above, below)
+    assert above == pytest.approx(below, abs=1), "there is no name below them"
+    await page.get_by_role("button", name="Mute", exact=True).click()
+    await expect(page.locator(".self .tile-sign")).to_be_visible()
+    assert await page.evaluate(SIGN_STANDS)
+    assert min(await page.evaluate(IN_CORNER)) >= 3
