@@ -140,8 +140,7 @@ export class Stage {
     const shown = this.#tiles.filter((tile) => !tile.root.hidden);
     const seats = shown.filter((tile) => tile.kind === 'seat');
     const screen = shown.find((tile) => tile.kind === 'screen');
-    const many = seats.length > 1 || (people > 0 && this.layout === 'grid');
-    let arrangement = many ? 'grid' : 'one';
+    let arrangement = seats.length > 1 || (people > 0 && this.layout === 'grid') ? 'grid' : 'one';
     if (screen) arrangement = 'screen';
     else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
     const grid = arrangement === 'grid';
@@ -161,9 +160,7 @@ export class Stage {
     // A strip beside the stage has four rows at most.
     const short = Math.floor(grid ? Math.sqrt(count) : (count + 3) / 4);
     const long = Math.ceil(count / short);
-    for (const [name, number] of Object.entries({ short, long, strip })) {
-      this.#list.style.setProperty(`--${name}`, String(number));
-    }
+    this.#list.style.cssText = `--short: ${short}; --long: ${long}; --strip: ${strip}`;
   }
 
   /** Tell the relay how large each picture is: it sends no more, and nothing unseen. */
