@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from actors.ledger.database import Database
 from actors.ledger.journal import dump
-from actors.ledger.schema import erasures, journal, sessions
+from actors.ledger.schema import UNNOTED, erasures, journal, sessions
 from actors.ledger.writer import Writer
 from broker.errors import Unavailable
 from broker.shards import Shard
@@ -23,7 +23,7 @@ AT_ONCE = 50
 _UNNOTED = (
     sa.select(erasures.c.session_id, erasures.c.participant_id, sessions.c.account_id)
     .join(sessions, sessions.c.session_id == erasures.c.session_id)
-    .where(erasures.c.noted.is_(False))
+    .where(UNNOTED)
     .where(sessions.c.phase == str(SessionPhase.ENDED))
 )
 
@@ -54,14 +54,19 @@ class ErasureNotes:
         Raises:
             Unavailable: `ledger_away`.
         """
-        rows = await self._database.rows(_UNNOTED)
-        await self.write(
-            [
-                (row.session_id, row.participant_id)
-                for row in rows
-                if self._shard.has(row.account_id)
-            ]
-        )
+        await self.write(await self.missing())
+
+    async def missing(self) -> list[tuple[str, str]]:
+        """Name by session and id those of whom no journal tells, though nobody writes there.
+
+        Raises:
+            Unavailable: `ledger_away`.
+        """
+        return [
+            (row.session_id, row.participant_id)
+            for row in await self._database.rows(_UNNOTED)
+            if self._shard.has(row.account_id)
+        ]
 
     async def write(self, erased: Sequence[tuple[str, str]]) -> None:
         """Write those of participants, by session and id, whose session has ended.

@@ -22,6 +22,7 @@ from actors.ledger.schema import (
     endpoints,
     enrolments,
     erasures,
+    erasures_unnoted,
     guest_links,
     journal,
     letters_again,
@@ -122,6 +123,11 @@ def _add_failing(connection: sa.Connection) -> None:
     letters_newest.create(connection, checkfirst=True)
 
 
+def _add_unnoted(connection: sa.Connection) -> None:
+    """Finding the erasures of which a journal does not tell yet."""
+    erasures_unnoted.create(connection, checkfirst=True)
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
@@ -136,6 +142,7 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _add_refusals,
     _add_indexes,
     _add_failing,
+    _add_unnoted,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
 OLDEST_READER = 8

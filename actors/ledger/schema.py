@@ -231,6 +231,15 @@ erasures = sa.Table(
     sa.Column("noted", sa.Boolean, nullable=False),
 )
 """Who was erased, by opaque ids: what must be erased again after an older backup came back."""
+UNNOTED = erasures.c.noted.is_(False)
+erasures_unnoted = sa.Index(
+    "erasures_unnoted",
+    erasures.c.session_id,
+    erasures.c.participant_id,
+    sqlite_where=UNNOTED,
+    postgresql_where=UNNOTED,
+)
+"""The keeper looks for these every few seconds; the others stay for as long as their records."""
 
 revocations = sa.Table(
     "revocations",

@@ -15,11 +15,12 @@ import sqlalchemy as sa
 
 from actors.ledger import keeping
 from actors.ledger.database import Database
+from actors.ledger.erasure_notes import ErasureNotes
 from actors.ledger.grown import Grown
 from actors.ledger.outbox import Outbox
 from actors.ledger.records import Records
 from actors.ledger.rows import load_live
-from actors.ledger.schema import dead_letters, journal, notes, sessions, tenures
+from actors.ledger.schema import dead_letters, erasures, journal, notes, sessions, tenures
 from actors.ledger.writer import Writer
 from broker.messages import upkeep
 from broker.messages.cluster.records import RecordQuery
@@ -64,6 +65,7 @@ def add(connection: sa.Connection, first: int, count: int, *, few: bool, live: b
             "why": "",
             "again_ms": 1 if few else None,
         },
+        erasures: {"participant_id": "p", "erased_ms": 1, "noted": not few},
     }
     for table, values in of_each.items():
         connection.execute(sa.insert(table), [{"session_id": name, **values} for name, _ in names])
@@ -87,6 +89,12 @@ async def letters(database: Database) -> int:
     return len((await outbox.take(ask)).parcels)
 
 
+async def missing_notes(database: Database) -> int:
+    """Of sessions that have ended: the others' actors write theirs."""
+    writer = Writer(database)
+    return len(await ErasureNotes(database, writer, lambda: 9, WHOLE, print).missing())
+
+
 async def newest_letters(database: Database) -> int:
     outbox = Outbox(database, Writer(database), lambda: 9, WHOLE, Grown(lambda: 9))
     return len((await outbox.dead(upkeep.DeadLetters(limit=FEW))).letters)
@@ -98,6 +106,7 @@ async def newest_letters(database: Database) -> int:
         (live_ones, FEW),
         (newest_letters, FEW),
         (letters, 2 * FEW),
+        (missing_notes, FEW),
         (partial(page, phase="open"), FEW),
         (partial(page, phase="open", account_id=ACCOUNT), FEW),
         (partial(page, reference="few", account_id=ACCOUNT), 2 * FEW),
@@ -107,6 +116,7 @@ async def newest_letters(database: Database) -> int:
         "a new ledger's",
         "newest letters",
         "letters due again",
+        "missing notes of erasures",
         "live",
         "an account's live",
         "reference",
