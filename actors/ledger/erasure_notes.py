@@ -46,7 +46,7 @@ class ErasureNotes:
         self._now_ms = now_ms
         self._shard = shard
         self._unwritten: set[tuple[str, str]] = set()
-        """Whose cannot be written; that is said once."""
+        """Whose cannot be written, of those that are missing; that is said once."""
 
     async def write_missing(self) -> None:
         """Write those of sessions that have ended since.
@@ -54,7 +54,10 @@ class ErasureNotes:
         Raises:
             Unavailable: `ledger_away`.
         """
-        await self.write(await self.missing())
+        missing = await self.missing()
+        # What is not missing any more is none's to be kept in mind: its record has expired.
+        self._unwritten.intersection_update(missing)
+        await self.write(missing)
 
     async def missing(self) -> list[tuple[str, str]]:
         """Name by session and id those of whom no journal tells, though nobody writes there.

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from actors.ledger import erasure, keeping
 from actors.ledger.database import Database
 from actors.ledger.erasure import AT_ONCE, Erasing
-from actors.ledger.schema import journal, sessions, subjects
+from actors.ledger.schema import erasures, journal, sessions, subjects
 from actors.ledger.writer import Writer
 from broker.errors import SwitchboardError
 from broker.messages import upkeep
@@ -118,6 +118,29 @@ async def test_what_cannot_be_noted_of_one_session_keeps_nobody_from_being_erase
     await database._writing.begin(lambda connection: connection.execute(room) and None)
     await link.call(keeping.Reconcile(), keeping.Reconciled)
     assert await noted_in() == sorted([*others, "s0000"])
+    await database.close()
+
+
+async def test_what_cannot_be_noted_is_kept_in_mind_only_while_it_is_missing(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A ledger lives for months, and records expire."""
+    _, _, link = await a_record(town, ended=True)
+    await with_sessions(town, 1)
+    database = Database(town.url)
+    taken = {"session_id": "s0000", "seq": 3, "epoch": 1, "at_ms": 1, "version": 1}
+    missing = {"session_id": "s0000", "participant_id": "agent", "erased_ms": 1, "noted": False}
+    there = sa.insert(erasures).values(**missing)
+    for change, said in (
+        (sa.insert(journal).values(**taken, type="test.noted", body="{}"), 0),
+        (there, 1),
+        (sa.delete(erasures), 1),
+        (there, 2),
+    ):
+        await database._writing.begin(lambda connection, do=change: connection.execute(do) and None)
+        for _ in range(2):
+            await link.call(keeping.Reconcile(), keeping.Reconciled)
+        assert caplog.messages.count("An erasure could not be noted.") == said
     await database.close()
 
 
