@@ -365,6 +365,31 @@ def test_of_one_layer_the_last_512_packets_are_repaired() -> None:
     assert call_in_virtual_time(asked_for_of_many) == [512, 1]
 
 
+async def repaired_behind_one_that_came_late(call: Call) -> None:
+    """Miss a packet once the one 512 before it has come, behind all of them."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    camera = ada.track(PublishSource.CAMERA)
+    ada.send_frame(key=True)
+    late = ada.rtp(camera, camera.vp8_payload(b"late", key=False, first=True), marker=True)
+    camera.step(3000, 4)
+    for number in range(0, 520, 26):
+        ada.send_frame(parts=[b"%d" % (number + part) for part in range(1, 27)])
+        await asyncio.sleep(1 / 30)
+    ada.send(late)
+    await until(lambda: len(ben.heard_on(video)) == 522)
+    before = len(ada.key_frame_requests)
+    missed = next(each.packet for each in ben.heard_on(video) if each.content == b"512")
+    nack(ben, ben.slots[video][0], [missed.sequence_number])
+    await until(lambda: ben.heard_on(video, repaired=True) or len(ada.key_frame_requests) > before)
+    repairs = [each.packet.payload for each in ben.heard_on(video, repaired=True)]
+    assert repairs == [missed.sequence_number.to_bytes(2, "big") + missed.payload]
+
+
+def test_what_comes_very_late_takes_no_newer_packets_place() -> None:
+    call_in_virtual_time(repaired_behind_one_that_came_late)
+
+
 async def asked_of_a_voice_with_a_hole(call: Call) -> list[tuple[int, float]]:
     """Let a voice go on beyond what is asked for again, while somebody hears it."""
     ada = await call.join("ada", dialect=Dialect(opus_feedback=("nack",)))

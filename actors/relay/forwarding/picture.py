@@ -70,7 +70,9 @@ class Picture(Layer):
         if not self.slots:
             return
         kept = Packet(sequence, timestamp, marker, bytes(data[start:end]), vp8, now)
-        self.history[sequence & _HISTORY_MASK] = kept
+        if sequence > self.highest - _HISTORY:
+            # One that comes later still has no place beside those that are newer.
+            self.history[sequence & _HISTORY_MASK] = kept
         frame = self._frame
         if not frame:
             publication.transport.outlet.departures.held.append(self)
