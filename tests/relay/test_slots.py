@@ -6,7 +6,13 @@ import asyncio
 import itertools
 
 from actors.relay import PublishSource, SeatKind
-from actors.relay.wire.rtcp import SenderInfo, ntp_of, parts_of, sender_report
+from actors.relay.wire.rtcp import (
+    SenderInfo,
+    negative_acknowledgement,
+    ntp_of,
+    parts_of,
+    sender_report,
+)
 from actors.relay.wire.transport_feedback import ArrivalReader
 from benchmarks.media.description import Dialect
 from tests.patience import until
@@ -113,6 +119,30 @@ async def test_a_padding_probe_is_acknowledged_and_goes_no_further(call: Call) -
     await until(lambda: acknowledged() >= set(range(1, 6)))
     # They are no loss either, neither asked for again nor reported.
     assert call.relay.transports["ada-1"].intake.layers[track.ssrc].received == 5
+
+
+async def test_padding_that_comes_late_leaves_no_hole(call: Call) -> None:
+    """A receiver would ask for it eight times, and wait for it where there are no picture ids."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    track = ada.track(CAMERA)
+    ada.send_frame(key=True, parts=(b"one",))
+    padding = bytearray(track.packet(b"", 1000, {}) + bytes(99) + b"\x64")
+    padding[0] |= 0x20
+    track.step(0, 0)
+    ada.send_frame(parts=(b"two",))
+    await until(lambda: len(ben.heard_on(video)) == 2)
+    ada.send(ada.protect(bytes(padding)))
+    await until(lambda: len(ben.heard_on(video)) == 3)
+    one, two, filling = (heard.packet for heard in ben.heard_on(video))
+    assert filling.payload == b""
+    assert filling.sequence_number == one.sequence_number + 1 == two.sequence_number - 1
+    # Whoever misses that one is sent it again, and no key frame.
+    ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], [filling.sequence_number]))
+    await until(lambda: ben.heard_on(video, repaired=True))
+    (repair,) = ben.heard_on(video, repaired=True)
+    assert repair.packet.payload == filling.sequence_number.to_bytes(2, "big")
+    assert len(ada.key_frame_requests) == 1
 
 
 async def test_a_picture_that_cannot_be_read_is_counted_and_leaves_no_hole(call: Call) -> None:

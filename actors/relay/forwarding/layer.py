@@ -155,7 +155,7 @@ class Layer(ABC):
             self.last_arrival = now
         if not octets:
             # A padding probe: counted, never forwarded.
-            self.leave_out(sequence, now)
+            self.leave_out(sequence, stamp, now)
         elif stamp is not None:
             self.deliver(data, body, sequence, stamp, marker, now, level, redundant)
 
@@ -212,8 +212,12 @@ class Layer(ABC):
     def pass_on(self, now: float) -> None:
         """Forward what is held back."""
 
-    def leave_out(self, sequence: int, now: float) -> None:
-        """Close up what is sent over a packet that is not passed on."""
+    def leave_out(self, sequence: int, timestamp: int | None, now: float) -> None:
+        """Close up what is sent over a packet that is not passed on, unless it came late.
+
+        `timestamp` as for `deliver`; None where the packet has no place in time.
+        """
+        del timestamp
         self.pass_on(now)
         for slot in self.slots:
             slot.numbering.skip(sequence)

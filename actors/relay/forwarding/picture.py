@@ -53,7 +53,7 @@ class Picture(Layer):
             vp8 = parse_vp8(data, start, end)
             if vp8 is None:
                 self.publication.transport.drops.malformed += 1
-                self.leave_out(sequence, now)
+                self.leave_out(sequence, timestamp, now)
                 return
             begins = vp8.key
         else:
@@ -67,16 +67,31 @@ class Picture(Layer):
             return
         if begins and self.waiting and sequence == self.highest:
             self.begin_waiting(sequence, timestamp, vp8, now)
-        if not self.slots:
-            return
-        kept = Packet(sequence, timestamp, marker, bytes(data[start:end]), vp8, now)
+        if self.slots:
+            self._hold(Packet(sequence, timestamp, marker, bytes(data[start:end]), vp8, now))
+
+    def leave_out(self, sequence: int, timestamp: int | None, now: float) -> None:
+        """Close up what is sent over a packet that is not passed on.
+
+        One that came late has left a hole, which is filled by a packet without a payload: browsers
+        would ask for what is missing, and decode nothing behind it where pictures are told by
+        their sequence alone (H.264).
+        """
+        if sequence == self.highest:
+            super().leave_out(sequence, timestamp, now)
+        elif timestamp is not None and self.publication.open and self.slots:
+            self._hold(Packet(sequence, timestamp, 0, b"", None, now))
+
+    def _hold(self, packet: Packet) -> None:
+        """Keep a packet for repairs, and until its frame is complete or the wake-up over."""
+        sequence, _, marker, _, _, now = packet
         if sequence > self.highest - _HISTORY:
             # One that comes later still has no place beside those that are newer.
-            self.history[sequence & _HISTORY_MASK] = kept
+            self.history[sequence & _HISTORY_MASK] = packet
         frame = self._frame
         if not frame:
-            publication.transport.outlet.departures.held.append(self)
-        frame.append(kept)
+            self.publication.transport.outlet.departures.held.append(self)
+        frame.append(packet)
         if marker or len(frame) >= _MOST_HELD:
             self.pass_on(now)
 

@@ -48,7 +48,7 @@ class Voice(Layer):
         start, end = body.payload, body.payload_end
         if not publication.voice.take(end - start + _PACKET_OCTETS, now):
             publication.transport.drops.excess += 1
-            self.leave_out(sequence, now)
+            self.leave_out(sequence, timestamp, now)
             return
         publication.loudness.heard(level, now)
         if redundant is None:
