@@ -16,9 +16,9 @@ class Stranger(asyncio.DatagramProtocol):
         self.received: list[bytes] = []
         self.transport: asyncio.DatagramTransport | None = None
 
-    async def open(self) -> Stranger:
+    async def open(self, host: str = "127.0.0.1") -> Stranger:
         await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: self, local_addr=("127.0.0.1", 0)
+            lambda: self, local_addr=(host, 0)
         )
         return self
 

@@ -115,9 +115,6 @@ class IceLite:
         """Wrong proofs from elsewhere that are yet looked at."""
         self.known_failures = Budget(failures, failures)
         """The same of addresses that were validated: strangers must not silence them."""
-        self.moves = Budget(failures, failures)
-        """Media from elsewhere that are yet tried. Who sends them needs an SSRC only, which is no
-        secret (browsers that only receive report as 1): it must not cost checks their answer."""
         self.checks = Budget(checks, checks // 5)
         """For requests with the right proof: only who has the password can use it up."""
         self._most_addresses = most_addresses

@@ -218,6 +218,17 @@ def unpack_name(name: bytes) -> Endpoint:
     return host, port, 0, int(struct.unpack_from("=I", name, 24)[0])
 
 
+def network_of(key: Key) -> bytes | str:
+    """Return what one sender cannot change at will: an IPv4 address, an IPv6 network (/64).
+
+    Ports cost nobody anything, nor the addresses of an IPv6 network. Where the key is no packed
+    name: the address.
+    """
+    if not isinstance(key, bytes):
+        return key[0]
+    return key[4:8] if len(key) == 16 else key[8:16]
+
+
 def _without_wildcards(hosts: tuple[str, ...]) -> tuple[str, ...]:
     # A socket per address, so that replies leave from the address that was hit.
     expanded: list[str] = []

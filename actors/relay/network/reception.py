@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
-from actors.relay.budget import Budget
 from actors.relay.network import mmsg
 from actors.relay.network.departures import Departures
 from actors.relay.network.ice import Credentials
@@ -15,15 +14,12 @@ from actors.relay.network.peer import Peer
 from actors.relay.network.port import Endpoint, Key, Socket, unpack_name
 from actors.relay.network.pylibsrtp_private import Buffer
 from actors.relay.network.stall import Stall
+from actors.relay.network.strangers import Strangers
 from actors.relay.wire import stun
 
 log = logging.getLogger(__name__)
 
 Name: TypeAlias = tuple[Peer, Credentials]
-
-_MOST_STRANGERS = 200
-"""Media of unknown addresses looked at in a second, for who may have sent them; a flood of them is
-to cost next to nothing, and who has moved sends at least fifty."""
 
 
 class Reception:
@@ -45,7 +41,8 @@ class Reception:
         """Datagrams that our own code failed on; anything but 0 is a bug."""
         self.names: dict[bytes, Name] = {}
         """Local ufrag → whose it is, for every generation of credentials that is valid."""
-        self._strangers = Budget(_MOST_STRANGERS, _MOST_STRANGERS)
+        # Each once, whatever names they have.
+        self._strangers = Strangers(lambda: dict.fromkeys(peer for peer, _ in self.names.values()))
         self._clock = clock
 
     def wake(self, socket: Socket) -> None:
@@ -116,18 +113,21 @@ class Reception:
 
     def _has_moved(self, socket: Socket, key: Key, inbox: Buffer, size: int, now: float) -> bool:
         """Whether this is media of somebody whose address has changed; it is taken then."""
-        if size < 12 or not self._strangers.take(1, now):
+        if size < 12:
             return False
         view = inbox.view
         feedback = 192 <= view[1] <= 223
         ssrc = int.from_bytes(view[4:8] if feedback else view[8:12], "big")
-        # Several may go by one SSRC: browsers that only receive report as 1, and anybody may copy.
-        named = {t: None for t, _ in self.names.values() if t.knows(ssrc, feedback=feedback)}
+        strangers = self._strangers
+        named = strangers.whose(ssrc, now, feedback=feedback)
+        if not named or not strangers.may_try(key, now):
+            return False
         endpoint = _endpoint_of(key)
         data = bytes(view[:size]) if len(named) > 1 else b""
         for transport in named:
             if transport.heard_elsewhere(inbox, size, socket, endpoint, now, feedback=feedback):
                 return True
+            strangers.failed(key)
             # What failed was decrypted in its place all the same.
             view[: len(data)] = data
         return False
@@ -151,6 +151,7 @@ class Reception:
 
     def forget(self, credentials: Credentials) -> None:
         self.names.pop(credentials.ufrag.encode(), None)
+        self._strangers.forget()
 
 
 def _endpoint_of(key: Key) -> Endpoint:

@@ -208,9 +208,14 @@ class Transport:
         if stun.is_nomination(message):
             ice.nominate(address, now)
 
+    def may_have_moved(self, now: float) -> bool:
+        """Whether it is not heard where it was: it may have another address."""
+        selected = self.ice.selected
+        return self.live and selected is not None and now - selected.heard >= _MOVED_AFTER
+
     def knows(self, ssrc: int, *, feedback: bool) -> bool:
         """Whether this peer has sent authentic RTP, or RTCP (`feedback`), as this SSRC."""
-        return self.live and self.intake.knows(ssrc, feedback=feedback)
+        return self.intake.knows(ssrc, feedback=feedback)
 
     def heard_elsewhere(
         self,
@@ -229,18 +234,15 @@ class Transport:
         is, is asked of it before anything goes to that address. While the peer is heard where it
         was nothing is looked at. Returns whether it was the peer's.
         """
-        ice = self.ice
-        selected = ice.selected
-        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.moves.has(1, now):
+        selected = self.ice.selected
+        if selected is None or not self.may_have_moved(now):
             return False
-        intake = self.intake
-        receive = intake.receive_rtcp if feedback else intake.receive_rtp
+        receive = self.intake.receive_rtcp if feedback else self.intake.receive_rtp
         if not receive(inbox, size, now):
-            ice.moves.spend(1)
             return False
         address = self._hear(socket, endpoint, selected.credentials, now)
         if address is not None:
-            ice.nominate(address, now)
+            self.ice.nominate(address, now)
         return True
 
     def _hear(
