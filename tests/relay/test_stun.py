@@ -19,7 +19,7 @@ from .stranger import Stranger, echo
 
 USERNAME, INTEGRITY, ERROR, UNKNOWN, MAPPED = 0x0006, 0x0008, 0x0009, 0x000A, 0x0020
 PRIORITY, USE_CANDIDATE, CONTROLLING = 0x0024, 0x0025, 0x802A
-REQUEST, SUCCESS, FAILURE = 0x0001, 0x0101, 0x0111
+REQUEST, INDICATION, SUCCESS, FAILURE = 0x0001, 0x0011, 0x0101, 0x0111
 
 Attributes = list[tuple[int, bytes]]
 
@@ -157,3 +157,22 @@ async def test_an_answer_that_cannot_be_comprehended_moves_nothing(start_call: S
     other.send(answer([(0x8888, b"odd")]), call.relay.port)
     await until(lambda: ice.selected is not selected)
     other.close()
+
+
+async def test_an_indication_of_a_peer_is_no_strangers(call: Call) -> None:
+    """RFC 8445 §11: it keeps a path alive, and asks for nothing."""
+    ada, stranger = await call.join("ada"), await Stranger().open()
+    ada.stop_checking()
+    await echo(ada)
+    address, before = call.relay.transports["ada-1"].ice.addresses[0], call.relay.dropped_strangers
+    heard = address.heard
+    indication = struct.pack("!HHI", INDICATION, 0, 0x2112A442) + b"transaction!"
+    ada.send(indication)
+    stranger.send(indication, call.relay.port)
+    await until(lambda: call.relay.dropped_strangers > before)
+    # It was read before the stranger's, and is no proof of anybody.
+    assert address.heard == heard
+    await echo(ada)
+    assert call.relay.dropped_strangers == before + 1
+    assert not stranger.received
+    stranger.close()

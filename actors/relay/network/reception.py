@@ -133,10 +133,13 @@ class Reception:
         return False
 
     def _stun(self, data: bytes, socket: Socket, key: Key, now: float) -> None:
+        address = socket.peers.get(key)
         if stun.is_response(data):
-            address = socket.peers.get(key)
             if address is not None:
                 address.transport.binding_response(data, address, now)
+            return
+        if address is not None and stun.is_indication(data):
+            # It proves nothing, so that nobody is heard by it; nor is it a stranger's.
             return
         name = stun.request_name(data)
         found = self.names.get(name) if name is not None else None

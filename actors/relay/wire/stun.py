@@ -23,6 +23,7 @@ from aioice import stun  # noqa: E402
 _COOKIE: Final = b"\x21\x12\xa4\x42"
 _BINDING_REQUEST: Final = b"\x00\x01"
 _BINDING_RESPONSE: Final = b"\x01\x01"
+_BINDING_INDICATION: Final = b"\x00\x11"
 _USERNAME: Final = 0x0006
 _MESSAGE_INTEGRITY: Final = 0x0008
 _UNKNOWN_ATTRIBUTES: Final = 0x000A
@@ -51,6 +52,11 @@ stun.ATTRIBUTES_BY_TYPE[_entry[0]] = stun.ATTRIBUTES_BY_NAME[_entry[1]] = _entry
 def is_response(data: bytes) -> bool:
     """Tell a Binding success response from everything else."""
     return data[:2] == _BINDING_RESPONSE and data[4:8] == _COOKIE and len(data) <= _MOST_BYTES
+
+
+def is_indication(data: bytes) -> bool:
+    """Tell a Binding indication, which keeps a path alive and asks for nothing (RFC 8445 §11)."""
+    return data[:2] == _BINDING_INDICATION and data[4:8] == _COOKIE and len(data) <= _MOST_BYTES
 
 
 def request_name(data: bytes) -> bytes | None:
