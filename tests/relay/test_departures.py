@@ -118,8 +118,14 @@ def packet(sequence: int, octets: int, picture: int = 7, timestamp: int = 90) ->
 
 
 def test_packets_of_a_frame_are_made_as_long_as_the_longest() -> None:
-    frame = Frame([packet(1, 900), packet(2, 900), packet(3, 901)])
-    assert (frame.plain, frame.length, frame.octets) == (True, 901, 2701)
+    frame = Frame([packet(1, 900), packet(2, 898), packet(3, 901)])
+    assert (frame.plain, frame.octets) == (True, 2699)
+    # Padding is told of by the header's first byte, and counts itself in its last.
+    assert frame.parts == [
+        (0xB0, 0, bytes(900) + b"\x01"),
+        (0xB0, 0, bytes(898) + b"\x00\x00\x03"),
+        (0x90, 0, bytes(901)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +136,8 @@ def test_what_is_not_one_frame_is_not_plain(second: Packet) -> None:
 
 
 def test_very_different_packets_are_not_padded() -> None:
-    assert Frame([packet(1, 900), packet(2, 300)]).length == 0
+    frame = Frame([packet(1, 900), packet(2, 300)])
+    assert frame.parts == [(0x90, 0, bytes(900)), (0x90, 0, bytes(300))]
 
 
 async def test_a_call_passes_where_only_single_datagrams_can_be_had(

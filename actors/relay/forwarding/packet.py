@@ -9,6 +9,10 @@ from actors.relay.wire.vp8 import Vp8
 
 MOST_PADDING = 4
 """Bytes added to a packet so that it is as long as its neighbours."""
+_PADDING = [bytes([0] * (count - 1) + [count])[-count:] for count in range(MOST_PADDING + 1)]
+"""RTP padding: its last byte counts it (RFC 3550 §5.1)."""
+_PLAIN, _PADDED = 0x90, 0xB0
+"""An RTP header's first byte: version 2, with extensions; the other says that there is padding."""
 
 
 class Packet(NamedTuple):
@@ -27,21 +31,24 @@ class Frame:
     """Packets that leave together, with what is the same for every subscriber worked out once.
 
     `plain` says that they follow one another without a hole and share time stamp and VP8 counters,
-    as the packets of a frame do. `length` is what all but the last are padded to, 0 for no padding:
-    libwebrtc makes the packets of a frame differ by a byte with the larger last, the kernel cuts
-    only what is equal with the shorter last.
+    as the packets of a frame do. Those that are nearly of one length are padded to it: libwebrtc
+    makes the packets of a frame differ by a byte with the larger last, the kernel cuts only what is
+    equal with the shorter last.
     """
 
-    __slots__ = ("length", "octets", "packets", "plain", "vp8")
+    __slots__ = ("octets", "packets", "parts", "plain", "vp8")
 
     def __init__(self, packets: Sequence[Packet]) -> None:
         self.packets = packets
         first = packets[0]
-        self.vp8 = vp8 = first.vp8
+        _, _, marker, payload, vp8, _ = first
+        self.vp8 = vp8
         """Of the first packet; the counters hold for all where `plain` is set."""
-        self.length = 0
         self.plain = vp8 is None or vp8.usual
-        self.octets = shortest = longest = len(first.payload)
+        self.parts = [(_PLAIN, marker, payload)]
+        """Of each packet the header's first byte, the marker, and the payload with its padding."""
+        self.octets = shortest = longest = len(payload)
+        """Of payload, padding left aside (RFC 3550 §6.4.1)."""
         if len(packets) == 1:
             return
         following, timestamp = first.sequence, first.timestamp
@@ -56,8 +63,14 @@ class Frame:
                 shortest = length
             self.octets += length
         self.octets -= len(first.payload)
-        if longest - shortest <= MOST_PADDING:
-            self.length = longest
+        if longest - shortest > MOST_PADDING:
+            longest = 0
+        self.parts = [
+            (_PADDED, marker, payload + _PADDING[longest - len(payload)])
+            if len(payload) < longest
+            else (_PLAIN, marker, payload)
+            for _, _, marker, payload, _, _ in packets
+        ]
 
 
 def _same(one: Vp8 | None, other: Vp8 | None) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actors.relay.congestion.hold import Hold
 from actors.relay.forwarding.forms import Forms
 from actors.relay.forwarding.numbering import TURNS, Numbering
-from actors.relay.forwarding.packet import MOST_PADDING, Frame, Packet
+from actors.relay.forwarding.packet import Frame, Packet
 from actors.relay.forwarding.repairs import Repairs
 from actors.relay.listener import SeatKind
 from actors.relay.network.mmsg import DATAGRAM_BYTES
@@ -31,8 +31,6 @@ _MOST_EARLY = 0.3
 """Seconds that a voice waits for what was captured after its seat was told of."""
 _MEASURE_INTERVAL = 1.0
 _PICTURE = struct.Struct("!HB")
-_PADDING = [bytes([0] * (count - 1) + [count])[-count:] for count in range(MOST_PADDING + 1)]
-"""RTP padding: its last byte counts it (RFC 3550 §5.1)."""
 
 
 class Slot:
@@ -300,21 +298,14 @@ class Slot:
         view, pointers, protected = cells.view, cells.pointers, cells.length
         pack_into, head, ssrc, bare = header.pack_into, header.size, self.ssrc, header.bare
         payload_type, suffix = self._payload_type, header.suffixes[audio_level]
-        common = frame.length if departures.cuts else 0
         number = outlet.transport_sequence
         base = cell * DATAGRAM_BYTES
         sizes: list[int] = []
-        for _, _, marker, payload, _, _ in packets:
+        for lead, marker, payload in frame.parts:
             number = number + 1 & 0xFFFF
             size = len(payload)
             start = base + head
-            end = start + size
-            view[start:end] = payload
-            lead = 0x90
-            if size < common:
-                view[end : end + common - size] = _PADDING[common - size]
-                size = common
-                lead = 0xB0
+            view[start : start + size] = payload
             pack_into(
                 view,
                 base,
