@@ -32,6 +32,11 @@ from tests.ledger.test_erasure import AGENT, NAME, VISITOR, a_record, everything
 from tests.patience import PATIENCE
 
 
+def execute(statement: sa.Executable, connection: sa.Connection) -> None:
+    """Do what changes rows, in a transaction of the caller's."""
+    connection.execute(statement)
+
+
 def ended(name: str, created_ms: int) -> dict[str, object]:
     """The row of a session of the agent that has ended."""
     return {
@@ -96,7 +101,7 @@ async def test_what_cannot_be_noted_of_one_session_keeps_nobody_from_being_erase
     # Where the note of one session would stand something stands already.
     taken = {"session_id": "s0000", "seq": 3, "epoch": 1, "at_ms": 1, "version": 1}
     row = sa.insert(journal).values(**taken, type="test.noted", body="{}")
-    await database._writing.begin(lambda connection: connection.execute(row) and None)
+    await database._writing.begin(partial(execute, row))
     noted = sa.select(journal.c.session_id).where(journal.c.type == "subject.erased")
 
     async def noted_in() -> list[str]:
@@ -115,7 +120,7 @@ async def test_what_cannot_be_noted_of_one_session_keeps_nobody_from_being_erase
     assert await noted_in() == others
     assert caplog.messages.count("An erasure could not be noted.") == 1, "it is said once"
     room = sa.delete(journal).where(journal.c.session_id == "s0000")
-    await database._writing.begin(lambda connection: connection.execute(room) and None)
+    await database._writing.begin(partial(execute, room))
     await link.call(keeping.Reconcile(), keeping.Reconciled)
     assert await noted_in() == sorted([*others, "s0000"])
     await database.close()
@@ -137,7 +142,7 @@ async def test_what_cannot_be_noted_is_kept_in_mind_only_while_it_is_missing(
         (sa.delete(erasures), 1),
         (there, 2),
     ):
-        await database._writing.begin(lambda connection, do=change: connection.execute(do) and None)
+        await database._writing.begin(partial(execute, change))
         for _ in range(2):
             await link.call(keeping.Reconcile(), keeping.Reconciled)
         assert caplog.messages.count("An erasure could not be noted.") == said
