@@ -14,17 +14,21 @@ window.lateness = () => {
   return found;
 };
 
+/** What is switched is small, so that the machine has room for it; as often as a camera's, though:
+ *  with 15 pictures a second a browser keeps sound and picture less well together. */
+const [WIDTH, HEIGHT] = [160, 90];
+
 /** Replace the camera by a plane of one colour that moves a little, the microphone by a tone. */
 window.impersonate = (colour, frequency) => {
-  const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 180 });
+  const canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
   const context = canvas.getContext('2d');
   let step = 0;
   setInterval(() => {
     step += 1;
     context.fillStyle = colour;
-    context.fillRect(0, 0, 320, 180);
+    context.fillRect(0, 0, WIDTH, HEIGHT);
     context.fillStyle = 'white';
-    context.fillRect((step * 4) % 320, 0, 4, 20);
+    context.fillRect((step * 4) % WIDTH, 0, 4, 20);
   }, 33);
   const audio = new AudioContext();
   const tone = new OscillatorNode(audio, { frequency });
