@@ -46,7 +46,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("text-panel", 5),
         ("announcer", 5),
         ("handing-out", 2),
-        ("notices", 7),
+        ("notices", 8),
         ("over-words", 3),
         ("colleagues", 5),
         ("later", 2),

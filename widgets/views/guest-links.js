@@ -48,14 +48,8 @@ export class GuestLinks {
   /** @param {Session} session */
   update({ guest_invitations: links }) {
     show(this.#title, links.length > 0);
-    keyed(
-      this.#list,
-      links,
-      (link) => link.guest_invitation_id,
-      this.#row,
-      ({ words }, link) => {
-        setText(words, `${link.name || say('role_guest')} · ${clock(link.until - Date.now())}`);
-      },
-    );
+    keyed(this.#list, links, (link) => link.guest_invitation_id, this.#row, ({ words }, link) => {
+      setText(words, `${link.name || say('role_guest')} · ${clock(link.until - Date.now())}`);
+    });
   }
 }

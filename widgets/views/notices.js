@@ -36,6 +36,7 @@ export class Notices {
       ...this.#troubles(checked),
       ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved') }] : []),
       ...ownLine(session),
+      ...away(session),
       ...(media.publishing.screen ? [{ key: 'shares', text: say('you_share'), choices: [{ say: 'screen_on', act: () => media.setScreen(false) }] }] : []),
       ...this.#mine(session),
       ...this.#warnings(session),
@@ -43,14 +44,8 @@ export class Notices {
       ...(listed ? [] : this.#lobby(session)),
       ...this.#conflicts(session),
     ];
-    keyed(
-      this.root,
-      wishes.filter(({ key }) => !this.#read.has(key)),
-      ({ key }) => key,
-      newNotice,
-      (notice, { text }) => setText(notice.text, text),
-      this.#among.home,
-    );
+    const shown = wishes.filter(({ key }) => !this.#read.has(key));
+    keyed(this.root, shown, ({ key }) => key, newNotice, (notice, { text }) => setText(notice.text, text), this.#among.home);
   }
 
   /** The worst of it, and the way out. @param {boolean} [checked] @returns {Wish[]} */
@@ -78,20 +73,16 @@ export class Notices {
       return [{ key: way, text: say(`now_${way}`), choices: [this.#go(other), this.#go('join')] }];
     }
     const chatting = this.#among.chatting();
-    // Who put another in charge wanted that.
-    if (!chatting) this.#read.delete('here');
-    else if (own?.owner) this.#read.add('here');
+    // Who gave it away wanted that.
+    if (!chatting) this.#read.delete('present');
+    else if (own?.owner) this.#read.add('present');
     // Host and session differ on whose the conversation is.
-    const transferred = chatting !== null && own?.role === 'agent' && own.owner !== chatting;
-    if (!transferred) return [];
+    if (chatting === null || own?.role !== 'agent' || own.owner === chatting) return [];
     if (!chatting) return [{ key: 'lent', text: say('transferred_away'), choices: [this.#dismiss('lent')] }];
     const owner = others(session).find((one) => one.owner);
-    const take = this.#go('take_over');
-    if (!owner) return [{ key: 'nobody', text: say('transferred_nobody'), choices: [take] }];
-    const name = nameOf(owner);
-    const away = owner.attendance === 'present' ? '' : say('colon', { a: name, b: say('is_back_soon') });
-    const text = say('in_turn', { a: away, b: say('transferred_here', { name }) });
-    return [{ key: `here${away}`, text, choices: [take, this.#dismiss(`here${away}`)] }];
+    const key = owner?.attendance ?? 'nobody';
+    const text = owner ? say('transferred_here', { name: nameOf(owner) }) : say('transferred_nobody');
+    return [{ key, text, choices: [this.#go('take_over'), ...(owner ? [this.#dismiss(key)] : [])] }];
   };
 
   /** The host SDKs do not agree on who the consumer is. @type {WishesOf} */
@@ -105,7 +96,7 @@ export class Notices {
   /** @type {WishesOf} */
   #wishes = (session) => {
     const asked = session.screenAsked;
-    if (asked === null || asked === this.#answered) return [];
+    if (!asked || asked === this.#answered) return [];
     const name = entryOf(session, asked.by)?.name || say('an_agent');
     // From a click, or no browser shares a screen.
     const answer = (/** @type {boolean} */ share) => () => {
@@ -137,7 +128,7 @@ export class Notices {
       // Where they are says nothing of who they are.
       const lines = differences.filter(({ what }) => knows(`differs_${what}`)).map(difference);
       const choices = this.#judge('conflict.admit', 'conflict.dismiss', { conflict_id });
-      return { key: conflict_id, text, lines: lines.length > 0 ? lines : [say('conflict_same')], choices };
+      return { key: conflict_id, text, lines: lines[0] ? lines : [say('conflict_same')], choices };
     });
   };
 
@@ -178,18 +169,24 @@ export class Notices {
 function newNotice({ lines = [], choices = [], warns }) {
   const text = el('p', { class: 'strong' });
   const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
-  const buttons = choices.map(
-    ({ say: key, act, first }) => wordButton(key, act, first ? 'primary small' : 'small'),
-  );
   const said = el('div', { class: 'notice-words' }, text, list);
-  const looks = `notice ${warns ? 'warning' : ''}`;
-  return { root: el('div', { class: looks }, said, el('div', { class: 'row' }, ...buttons)), text };
+  const buttons = choices.map(({ say: key, act, first }) => wordButton(key, act, first ? 'primary small' : 'small'));
+  const root = el('div', { class: `notice ${warns ? 'warning' : ''}` }, said, el('div', { class: 'row' }, ...buttons));
+  return { root, text };
 }
 
 /** One's own line, which no tile shows to oneself. @type {WishesOf} */
 const ownLine = ({ quality, participant_id }) => {
   const own = quality[participant_id];
   return own?.grade === 'poor' ? [{ key: 'line', text: qualityWords(own) }] : [];
+};
+
+/** Of the only other the stage says it. @type {WishesOf} */
+const away = (session) => {
+  const all = others(session);
+  const lost = all.filter(({ attendance }) => all[1] && attendance !== 'present');
+  const b = say('is_back_soon');
+  return lost.map((one) => ({ key: one.participant_id, text: say('colon', { a: nameOf(one), b }) }));
 };
 
 /** @param {Difference} difference */

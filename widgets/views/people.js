@@ -107,9 +107,7 @@ class PersonRow {
 const visits = (role) => role === 'consumer' || role === 'guest';
 
 /** @param {RosterEntry} entry */
-function isHidden({ way }) {
-  return way === 'monitor' || way === 'whisper';
-}
+const isHidden = ({ way }) => way === 'monitor' || way === 'whisper';
 
 /** @param {RosterEntry} entry @param {boolean} staff Nobody else is told to doubt a name. */
 function noteOf(entry, staff) {

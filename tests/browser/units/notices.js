@@ -77,11 +77,20 @@ export const tests = {
     const { shown } = await strips({}, () => chatting);
     same(shown(owned(true)), []);
     same(shown(owned(false, dana())), []);
-    same(shown(owned(false, dana({ attendance: 'reconnecting' }))), [`Dana: Reconnecting… ${STANDS}`]);
+    same(shown(owned(false, dana({ attendance: 'reconnecting' }))), [STANDS]);
     chatting = false;
     shown(owned(false, dana()));
     chatting = true;
     same(shown(owned(false, dana())), [STANDS]);
+  },
+
+  async 'who is lost is named while others are there, and until they are back'() {
+    const { shown } = await strips();
+    const among = (...people) => session({ roster: [person('me', { role: 'agent' }), ...people] });
+    const lost = person('Tom', { attendance: 'reconnecting' });
+    same(shown(among(lost)), []);
+    same(shown(among(lost, person('Maya'))), ['Tom: Reconnecting…']);
+    same(shown(among(person('Tom'), person('Maya'))), []);
   },
 
   async 'who waits longest is let in or sent away, unless the list of people shows them'() {
