@@ -268,7 +268,11 @@ async def test_names_that_nobody_answers_for_hold_up_no_other(
     tries = [deliverer.deliver(waiting, a_parcel()) for _ in range(40)]
     assert {each.why for each in await asyncio.gather(*tries)} == {"TimeoutError"}
     known_to = Endpoint("known", "acme", f"http://hooks.example.test:{port}/", SECRET)
-    outcome = await deliverer.deliver(known_to, a_parcel())
+    # Behind the others none of its tries would come through; one may be late by itself.
+    for _ in range(5):
+        outcome = await deliverer.deliver(known_to, a_parcel())
+        if outcome.why is None:
+            break
     may_end.set()
     await deliverer.close()
     await receiver.stop()
@@ -289,7 +293,8 @@ async def test_an_endpoints_events_share_a_connection_unless_it_says_too_much(
     monkeypatch: pytest.MonkeyPatch, said: bytes, silent_behind: bool, connections: int
 ) -> None:
     """A status holds, whatever comes behind it."""
-    monkeypatch.setattr(delivery, "REST_S", 0.05)
+    # Only what never comes is given up; what is said may be late on a machine that stands still.
+    monkeypatch.setattr(delivery, "REST_S", 0.05 if silent_behind else 10 * PATIENCE)
     receiver = Receiver()
     receiver.said, receiver.silent_behind = said, silent_behind
     port = await receiver.start()
