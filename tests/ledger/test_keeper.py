@@ -246,6 +246,6 @@ async def test_a_webhook_with_much_to_look_through_is_looked_at_less_often(
     begun_s = loop.time()
     for seq in itertools.count(2):
         await actor.append(entry(seq))
-        if loop.time() - begun_s > 0.6:
+        if loop.time() - begun_s > 0.6 and looks >= 2:
             break
-    assert 2 <= looks < (loop.time() - begun_s) / look_s / 2
+    assert looks < (loop.time() - begun_s) / look_s / 2
