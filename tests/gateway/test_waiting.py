@@ -251,9 +251,11 @@ async def test_a_resolver_that_fails_by_whatever_costs_the_gateway_nothing() -> 
 
 
 class SlowLedger(FakeLedger):
-    """Has a session looked for until somebody holds it again."""
+    """Has a session looked for until somebody holds it again, and never lists its records."""
 
     async def _handle(self, method: str, payload: bytes) -> ClusterMessage:
+        if method == RecordQuery.method:
+            await asyncio.Event().wait()
         await asyncio.sleep(0.2)
         return await super()._handle(method, payload)
 
