@@ -40,7 +40,7 @@ with ray_environment.private_folder() as folder:
     ray.get(writer.ended.remote())
     import time
     files = []
-    for _ in range(int(50 * PATIENCE)):
+    for _ in range(int(300 * PATIENCE)):
         files = [each for each in logs.glob("worker-*.err*")]
         if any("the last line" in each.read_text()[-2_000:] for each in files):
             break
