@@ -44,7 +44,7 @@ POLICY = LedgerPolicy(
     return_s=0.3,
     settle_s=3.0,
     level_s=0.005,
-    assign_s=1.0,
+    assign_s=10.0 * PATIENCE,
     linger_s=0.02,
     drain_pause_s=0.01,
     move_wait_s=0.1,
@@ -276,7 +276,7 @@ class FakeGateway:
         return [read(model, payload) for name, payload in self.notices if name == method]
 
     async def open(self, key: str = "eng-1", account_id: str = ACCOUNT) -> Location:
-        return await self.link.call(opening(key, account_id), Location)
+        return await self.link.call(opening(key, account_id), Location, timeout=30.0 * PATIENCE)
 
     async def put(
         self,

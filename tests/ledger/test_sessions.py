@@ -36,7 +36,7 @@ from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, POLICY, FakeActor, FakeGateway, entry, opening
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 
 async def test_an_opening_makes_a_session_on_a_standby(town: Town) -> None:
@@ -249,8 +249,10 @@ async def test_an_unknown_session_is_unknown(town: Town) -> None:
 
 
 async def test_a_standby_that_hangs_is_stopped_and_the_next_one_asked(
-    town: Town, caplog: pytest.LogCaptureFixture
+    bare_town: Town, caplog: pytest.LogCaptureFixture
 ) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, assign_s=0.5 * PATIENCE))
     gateway, bad = await town.gateway(), await town.actor()
     bad.assigning = asyncio.Event().wait  # type: ignore[assignment]  # the result is not used
     good = await town.actor()

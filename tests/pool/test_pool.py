@@ -139,7 +139,7 @@ async def test_who_had_a_link_is_known_also_when_it_has_gone_by_the_time_that_is
     pool = await run_pool(town, starter, target=1)
     await until(lambda: pool.level is not None, "the level")
     await standby.die()
-    await until(lambda: starter.started == 1 and standbys(town) == 1, "the next one")
+    await until(lambda: len(starter.actors) == 1 and standbys(town) == 1, "the next one")
     [other] = starter.actors
     await until(lambda: pool.level and other.member_id in pool.level.members, "its link is told")
     assert pool.take_linked() == {standby.member_id, other.member_id}
