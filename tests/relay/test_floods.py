@@ -304,11 +304,15 @@ async def test_a_storm_of_requests_costs_the_relay_little_and_the_call_no_packet
         return duo.relay.processor_seconds() - before, stretch
 
     quiet = [await talk()]
-    said = duo.received_of("cy")
     storm = asyncio.create_task(ask_without_end(cy))
-    stormy, stretch = await talk()
+    # Who stands still half of the time, as a machine does, asks for too little to try anything.
+    for _ in range(MOST_TRIES):
+        said = duo.received_of("cy")
+        stormy, stretch = await talk()
+        if stormed := duo.received_of("cy") - said > 0.5 * STORMS * seconds:
+            break
     storm.cancel()
-    assert duo.received_of("cy") - said > 0.5 * STORMS * seconds
+    assert stormed
     assert cy.heard_on(cy.seat(0)[1], repaired=True)
     quiet.append(await talk())
     print(stormy, stretch, quiet)
