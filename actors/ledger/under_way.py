@@ -75,7 +75,10 @@ class UnderWay:
         """
         loop = asyncio.get_running_loop()
         while True:
-            await self._until_there(deadline)
+            if not self._there.is_set():
+                await self._until_there(deadline)
+            if self.withdrawn:
+                raise withdrawn()
             left_s = max(0.0, deadline - loop.time())
             found = await self._unless_gone(
                 standbys.take(
@@ -100,8 +103,6 @@ class UnderWay:
                     await self._there.wait()
         except TimeoutError:
             raise withdrawn() from None
-        if self.withdrawn:
-            raise withdrawn()
 
     async def _unless_gone(self, waiting: Awaitable[Actor]) -> Actor | None:
         """Wait for one; `None`, and no longer, when it is not to go on."""
