@@ -319,6 +319,9 @@ interface MoreActions {
   layoutChanged: () => void;
 }
 
+/** Makes a button that asks something of the broker; what is refused is said beside it. */
+type AskButton = (key: string, kind: string, message: ToBroker) => HTMLButtonElement;
+
 /** A decision that waits for the person, and what each answer does. */
 interface Wish {
   key: string;

@@ -6,7 +6,7 @@ from __future__ import annotations
 from playwright.async_api import BrowserContext, Page, Route, expect
 
 from broker.errors import ErrorCode
-from broker.messages.facts import MediaSpeaker, RequestRefused, SessionWaiting
+from broker.messages.facts import MediaSpeaker, RequestDone, RequestRefused, SessionWaiting
 from broker.words import Attendance, Mode, Reach, Role
 from tests.browser.broker_double import BrokerDouble, invitation, person, reach, show, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
@@ -232,7 +232,7 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
     # Nothing comes of it: the camera's light goes out.
     await page.evaluate("passMinute()")
     assert not await page.evaluate("document.querySelector('switchboard-agent').client.media.live")
-    await page.get_by_role("button", name="Camera and microphone").click()
+    await page.get_by_role("button", name="Check camera and microphone").click()
     seen = await in_mirror(page)
     # What the broker says meanwhile takes nothing away.
     await double.tell(reach(Reach.HIDDEN))
@@ -294,27 +294,59 @@ async def test_an_agent_whose_backend_gives_no_token_sees_that_it_is_tried_again
     await expect(page.get_by_role("button", name="Start video")).to_be_visible()
 
 
-async def test_a_start_that_waits_for_room_says_so_until_it_is_answered(
+async def test_a_start_that_waits_for_room_says_so_and_can_be_taken_back(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
     double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
     await double.tell(reach(Reach.REACHABLE))
-    waits, reachable = (page.get_by_text(said) for said in ("No room just now", "Can be rung"))
-    await page.get_by_role("button", name="Start video").click()
-    asked = await double.until_heard("session.start")
-    await expect(reachable).to_be_visible()
-    await double.tell(SessionWaiting(within_ms=60_000))
-    await expect(page.get_by_role("status").filter(has=waits)).to_be_visible()
-    await expect(page.get_by_role("button", name="Starting…")).to_be_disabled()
-    await double.tell(
-        RequestRefused(
-            reply_to=asked["id"], code=ErrorCode.NO_CAPACITY, message="No.", retryable=True
-        )
+    status, alert = page.get_by_role("status"), page.get_by_role("alert")
+    waits, reachable, asking = (
+        status.filter(has_text=said) for said in ("No room just now", "Can be rung", "Connecting…")
     )
-    await expect(page.get_by_role("alert").filter(has_text="No room")).to_be_visible()
-    await expect(reachable).to_be_visible()
-    await expect(waits).to_be_hidden()
+    names = ("Start video", "Start voice", "Camera and microphone")
+    start, *others = (page.get_by_role("button", name=name, exact=True) for name in names)
+    cancel = page.get_by_role("button", name="Cancel")
+
+    async def idle() -> None:
+        await expect(reachable).to_be_visible()
+        await expect(waits).to_be_hidden()
+        await expect(cancel).to_be_hidden()
+        for each in others:
+            await expect(each).to_be_enabled()
+        await expect(start).to_be_focused()
+
+    async def refuse(to: str, code: ErrorCode) -> None:
+        refused = RequestRefused(reply_to=to, code=code, message="No.", retryable=True)
+        await double.tell(refused)
+
+    await start.focus()
+    await page.keyboard.press("Enter")
+    asked = await double.until_heard("session.start")
+    await expect(asking).to_be_visible()
+    await expect(start).to_be_disabled()
+    await expect(cancel).to_be_hidden()
+    await double.tell(SessionWaiting(within_ms=60_000))
+    await expect(waits).to_be_visible()
+    for each in (start, *others):
+        await expect(each).to_be_hidden()
+    await expect(cancel).to_be_focused()
+    await page.keyboard.press("Enter")
+    ended = await double.until_heard("session.end")
+    await expect(cancel).to_be_disabled()
+    await refuse(asked["id"], ErrorCode.WITHDRAWN)
+    await double.tell(RequestDone(reply_to=ended["id"]))
+    await idle()
+    await expect(alert).to_be_empty()
+
+    double.heard.clear()
+    await page.keyboard.press("Enter")
+    asked = await double.until_heard("session.start")
+    await double.tell(SessionWaiting(within_ms=60_000))
+    await expect(cancel).to_be_focused()
+    await refuse(asked["id"], ErrorCode.NO_CAPACITY)
+    await expect(alert.filter(has_text="No room")).to_be_visible()
+    await idle()
 
 
 async def test_starting_with_voice_opens_no_camera(context: BrowserContext, pages: str) -> None:

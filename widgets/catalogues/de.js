@@ -41,7 +41,6 @@ export default {
   idle_title: 'Mit {name} per Video sprechen',
   start_video: 'Video beginnen',
   start_voice: 'Nur mit Ton beginnen',
-  starting: 'Beginnt…',
   start_waits: 'Gerade ist kein Platz. Es beginnt, sobald einer frei ist.',
   reach_reachable: 'Kann jetzt angerufen werden',
   reach_hidden: 'Online, aber die Seite ist im Hintergrund',

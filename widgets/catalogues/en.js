@@ -41,7 +41,6 @@ export default {
   idle_title: 'Talk face to face with {name}',
   start_video: 'Start video',
   start_voice: 'Start voice',
-  starting: 'Starting…',
   start_waits: 'No room just now. It starts as soon as there is some.',
   reach_reachable: 'Can be rung now',
   reach_hidden: 'Online, but the page is in the background',

@@ -41,7 +41,6 @@ export default {
   idle_title: 'Hable cara a cara con {name}',
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar solo con voz',
-  starting: 'Iniciando…',
   start_waits: 'Ahora no hay sitio. Empezará en cuanto lo haya.',
   reach_reachable: 'Disponible ahora',
   reach_hidden: 'En línea, pero la página está en segundo plano',

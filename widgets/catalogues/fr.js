@@ -41,7 +41,6 @@ export default {
   idle_title: 'Parlez en face à face avec {name}',
   start_video: 'Démarrer la vidéo',
   start_voice: 'Démarrer en voix seule',
-  starting: 'Démarrage…',
   start_waits: 'Pas de place à l’instant. Cela démarre dès qu’il y en a une.',
   reach_reachable: 'Joignable maintenant',
   reach_hidden: 'En ligne, mais la page est en arrière-plan',

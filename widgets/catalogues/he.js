@@ -41,7 +41,6 @@ export default {
   idle_title: 'שיחה פנים אל פנים עם {name}',
   start_video: 'התחלת וידאו',
   start_voice: 'התחלה בקול בלבד',
-  starting: 'מתחיל…',
   start_waits: 'אין מקום כרגע. השיחה תתחיל כשיתפנה.',
   reach_reachable: 'אפשר לצלצל עכשיו',
   reach_hidden: 'יש חיבור, אבל הדף ברקע',

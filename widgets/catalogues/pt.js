@@ -41,7 +41,6 @@ export default {
   idle_title: 'Fale cara a cara com {name}',
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar só com voz',
-  starting: 'Iniciando…',
   start_waits: 'Não há lugar agora. Começa assim que houver.',
   reach_reachable: 'Disponível para chamada',
   reach_hidden: 'Online, mas a página está em segundo plano',

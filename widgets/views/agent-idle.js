@@ -20,6 +20,7 @@ export class AgentIdle {
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
+  #cancel;
   #check;
   #devices;
   #client;
@@ -37,9 +38,14 @@ export class AgentIdle {
    */
   constructor(client, update, ownWindow) {
     this.#client = client;
+    /** @type {AskButton} */
+    const ask = (key, kind, message) => {
+      const { root } = wordButton(key, () => void attend(client.ask(message), this.#error, root), kind);
+      return root;
+    };
     this.#ways = new Later(
       () => import('./ways.js'),
-      ({ Ways }) => new Ways(client, this.#error),
+      ({ Ways }) => new Ways(ask),
       () => {
         if (!this.#ways.root.hidden) setText(this.#error, '');
         update();
@@ -64,19 +70,21 @@ export class AgentIdle {
       void client.media.open(mode === 'video');
       const started = client.ask({ type: 'session.start', mode }).catch((error) => {
         client.media.stop();
-        throw error;
+        if (error.code !== 'withdrawn') throw error;
       });
-      this.#video.set(say('starting'));
-      await attend(started, this.#error, this.#video.root, this.#voice.root);
-      this.#video.set(say('start_video'));
+      const over = attend(started, this.#error, this.#video.root, this.#voice.root);
+      update();
+      await over;
       update();
     };
     this.#video = wordButton('start_video', () => void run('video'), 'primary wide', 'camera');
     this.#voice = wordButton('start_voice', () => void run('voice'), 'wide', 'phone');
+    this.#cancel = ask('cancel', 'wide', { type: 'session.end' });
+    this.#cancel.hidden = true;
     const title = el('div', { role: 'status' }, this.#title);
     const help = el('p', { class: 'fine trouble', text: trouble });
     const said = el('div', { class: 'said' }, this.#avatar, title, this.#line, this.#help, help, this.#error);
-    this.actions = el('div', { class: 'actions' }, own, this.#video, this.#voice, this.#check, this.#ways);
+    this.actions = el('div', { class: 'actions' }, own, this.#cancel, this.#video, this.#voice, this.#check, this.#ways);
     this.root = el('div', { class: 'message idle' }, said, this.actions, this.#devices);
   }
 
@@ -94,16 +102,22 @@ export class AgentIdle {
     setText(this.#title, title);
     this.asked = state.askedBy && panel ? title : '';
     show(this.#ways, live);
-    const waits = this.#video.root.disabled && state.waits > Date.now();
-    const reached = reach ? say(`reach_${reach}`) : say('connecting');
+    const starts = this.#video.root.disabled;
+    const waits = starts && state.waits > Date.now();
+    const reached = reach && !starts ? say(`reach_${reach}`) : say('connecting');
     setText(this.#reach, waits ? say('start_waits') : reached);
     setAttr(this.#dot, 'data-reach', waits ? 'hidden' : reach ?? 'unknown');
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
     setText(this.#help, live ? panel?.help ?? '' : alone);
-    const may = !watches && !live;
+    const may = !watches && !live && !waits;
     show(this.#video, may);
     show(this.#voice, may);
     show(this.#check, may && this.#trouble === null);
+    if (waits === this.#cancel.hidden) {
+      show(this.#cancel, waits);
+      // What was pressed has lost it.
+      if (document.hasFocus()) (waits ? this.#cancel : this.#video.root).focus({ preventScroll: true });
+    }
     this.#devices.panel?.update();
   }
 

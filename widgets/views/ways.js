@@ -1,20 +1,17 @@
 import { say } from '../catalogues/words.js';
-import { attend, wordButton } from './buttons.js';
 import { el } from './dom.js';
 
 /** How a member of the staff could come into a live session: one button for each way. */
 export class Ways {
-  #client;
-  #said;
+  #ask;
   #shown = '';
   title = '';
   help = say('ways_help');
   root = el('div', { class: 'actions' });
 
-  /** @param {SessionClient} client @param {HTMLElement} said Where it stands what was refused. */
-  constructor(client, said) {
-    this.#client = client;
-    this.#said = said;
+  /** @param {AskButton} ask */
+  constructor(ask) {
+    this.#ask = ask;
   }
 
   /**
@@ -33,15 +30,9 @@ export class Ways {
     const sorted = [...ways].sort((a, b) => Number(b === 'consult') - Number(a === 'consult'));
     const buttons = sorted.map((way, index) => {
       const kind = index ? 'wide' : 'primary wide';
-      return this.#button(by ? 'join' : `way_${way}`, kind, { type: 'session.join', way });
+      return this.#ask(by ? 'join' : `way_${way}`, kind, { type: 'session.join', way });
     });
-    if (by) buttons.push(this.#button('decline', 'wide', { type: 'colleague.decline' }));
+    if (by) buttons.push(this.#ask('decline', 'wide', { type: 'colleague.decline' }));
     this.root.replaceChildren(...buttons);
-  }
-
-  /** @param {string} key @param {string} kind @param {ToBroker} message */
-  #button(key, kind, message) {
-    const { root } = wordButton(key, () => void attend(this.#client.ask(message), this.#said, root), kind);
-    return root;
   }
 }
