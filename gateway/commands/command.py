@@ -289,11 +289,18 @@ def http(gateway: str, key: str | None = None, *, timeout_s: float = 10.0) -> ht
     """Open a client; what goes wrong on the way becomes one sentence."""
     import httpx
 
-    class Client(httpx.Client):
+    from gateway.commands.asking import Asking, names_another
+
+    class Client(Asking):
         def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
             try:
                 return super().send(request, **options)
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
+                if names_another(error):
+                    fail(
+                        f"The certificate of what answers at {gateway} does not hold for it; give "
+                        "the address that it names by --gateway."
+                    )
                 fail(
                     f"No gateway answers at {gateway}; start one (`switchboard demo`) or give "
                     "--gateway."
@@ -301,7 +308,7 @@ def http(gateway: str, key: str | None = None, *, timeout_s: float = 10.0) -> ht
 
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     try:
-        return Client(base_url=gateway, headers=headers, timeout=timeout_s, trust_env=False)
+        return Client(gateway, headers, timeout_s=timeout_s)
     except httpx.InvalidURL:
         fail(f"{gateway!r} is no address of a gateway; write https://HOST[:PORT].", BAD_SETTING)
 

@@ -97,14 +97,9 @@ def count_live(gateway: str) -> int | None:
 
     `None`: it does not say; its ledger is away, or it does not answer.
     """
-    import httpx
+    from gateway.commands.top import look_at_all
 
-    from gateway.commands.top import TIMEOUT_S, look
-
-    # Its certificate names where browsers reach it. Nothing is sent to it, and what it says ends
-    # nothing but what this command was given to end.
-    with httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=False) as client:
-        return look(client, gateway).sessions
+    return look_at_all([gateway])[0].sessions
 
 
 def refuse_live(live: int | None) -> None:

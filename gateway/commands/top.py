@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from gateway.commands.asking import Asking
+
 TIMEOUT_S = 2.0
 
 
@@ -71,7 +73,7 @@ def read_samples(text: str) -> dict[str, float]:
 
 def look_at_all(gateways: Sequence[str]) -> list[Row]:
     """Ask every gateway once."""
-    with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+    with Asking(timeout_s=TIMEOUT_S) as client:
         return [look(client, each) for each in gateways]
 
 
