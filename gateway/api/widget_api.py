@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from broker.errors import ErrorCode, Forbidden, Malformed, NotFound, TooFast
 from broker.ids import normal_id
@@ -39,10 +40,17 @@ class WidgetBody(Body):
     model_config = ConfigDict(extra="ignore")
 
 
+def _known_ids(told: object) -> object:
+    """Leave out the ids that only a later release knows; what does not fit is refused as ever."""
+    if not isinstance(told, Mapping):
+        return told
+    return {name: value for name, value in told.items() if name in EngagementIds.model_fields}
+
+
 class WaitingRequest(WidgetBody):
     """A consumer's widget wants to be rung."""
 
-    engagement: EngagementIds
+    engagement: Annotated[EngagementIds, BeforeValidator(_known_ids)]
     code: Annotated[str, StringConstraints(min_length=1, max_length=1_024)] | None = None
     """From the link that the agent sent into the conversation: proves this consumer, once."""
     claim_secret: ClaimSecret | None = None

@@ -262,7 +262,7 @@ async def test_an_unknown_account_is_not_served(client: httpx.AsyncClient) -> No
     ("body", "place"),
     [
         ({}, "body.engagement"),
-        ({"engagement": {"account_id": "acc", "extra": 1}}, "body.engagement.extra"),
+        ({"engagement": {"account_id": "acc", "spectating": "?"}}, "body.engagement.spectating"),
         ({"engagement": {"account_id": "x" * 200}}, "body.engagement.account_id"),
     ],
 )
@@ -272,6 +272,17 @@ async def test_a_bad_body_is_a_problem_that_names_the_place(
     answer = await client.post("/v1/waiting", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
     assert answer.json()["detail"].startswith(place)
+
+
+async def test_ids_that_a_page_of_the_next_release_adds_are_left_out(
+    client: httpx.AsyncClient,
+) -> None:
+    ids = {"account_id": "acc", "window_session_id": "eng-1"}
+    for more in ({}, {"mood_id": "calm"}, {"mood_id": {"of": ["a later release"]}}):
+        answer = await client.post("/v1/waiting", json={"engagement": {**ids, **more}})
+        assert answer.status_code == 200, answer.text
+    answer = await client.post("/v1/waiting", json={"engagement": ["acc"]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
 async def test_demo_tokens_exist_in_demo_mode_only(client: httpx.AsyncClient) -> None:
