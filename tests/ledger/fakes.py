@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from actors.ledger import Ledger, LedgerPolicy
@@ -39,9 +40,9 @@ KEY = b"k" * 32
 HOST = "127.0.0.1"
 TIMING = LinkTiming(backoff_first_s=0.01, backoff_last_s=0.05)
 POLICY = LedgerPolicy(
-    capacity_wait_s=0.3,
-    probe_s=0.3,
-    return_s=0.3,
+    capacity_wait_s=10.0 * PATIENCE,
+    probe_s=10.0 * PATIENCE,
+    return_s=10.0 * PATIENCE,
     settle_s=3.0,
     level_s=0.005,
     assign_s=10.0 * PATIENCE,
@@ -49,6 +50,10 @@ POLICY = LedgerPolicy(
     drain_pause_s=0.01,
     move_wait_s=0.1,
 )
+"""What is to happen has time, also where the machine stands still; what is to run out is made short
+where it is tested."""
+BRIEF = replace(POLICY, capacity_wait_s=0.3)
+"""For openings that find no standby."""
 ACCOUNT = "acme"
 
 M = TypeVar("M", bound=ClusterMessage)
@@ -131,7 +136,6 @@ class FakeActor:
         self.stopped = False
         self.kills = kills
         """Die when asked to continue a session, as a poisonous journal would make it."""
-        self.silent = False
         self.assigning: Callable[[], Awaitable[None]] | None = None
         self.continuing: Callable[[], Awaitable[object]] | None = None
         self.port = 0
@@ -154,7 +158,7 @@ class FakeActor:
             await self._listener.close()
             raise Unavailable(ErrorCode.SHUTTING_DOWN, "The test is over.")
         await self.link.start()
-        await self.link.wait_up(5.0)
+        await self.link.wait_up(30.0 * PATIENCE)
         return self
 
     async def die(self) -> None:
@@ -269,7 +273,7 @@ class FakeGateway:
 
     async def start(self) -> FakeGateway:
         await self.link.start()
-        await self.link.wait_up(5.0)
+        await self.link.wait_up(30.0 * PATIENCE)
         return self
 
     def told(self, method: str, model: type[M]) -> list[M]:

@@ -17,7 +17,7 @@ from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, FakeActor, entry
 from tests.ledger.keepers import QUICK, keeper_link, moved, run_keeper, sessions
 from tests.ledger.receiver import Receiver
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -185,7 +185,9 @@ async def test_a_receiver_that_is_gone_for_good_holds_a_session_up_for_one_day(
     # What did not wait behind them has a day of its own.
     tries = receiver.tries
     await actor.append(entry(5))
-    await until(lambda: moved(town) and receiver.tries >= tries + 2 * least, "many tries")
+    await until(
+        lambda: moved(town) and receiver.tries >= tries + 2 * least, "many tries", 60 * PATIENCE
+    )
     assert await dead_letters(link) == [1, 2, 3, 4]
 
 
@@ -212,7 +214,7 @@ async def test_an_event_that_its_receiver_refuses_holds_the_others_up_for_an_hou
 ) -> None:
     link = await second_of_three(town, receiver, status)
     most = 2 * DeliveryPolicy().least_tries
-    await until(lambda: moved(town) and receiver.tries >= most, "many tries")
+    await until(lambda: moved(town) and receiver.tries >= most, "many tries", 60 * PATIENCE)
     assert await dead_letters(link) == []
     town.clock.ms += HOUR_MS
     tries = receiver.tries + 3
@@ -230,7 +232,7 @@ async def test_what_failed_for_an_hour_has_an_hour_more_once_it_is_refused(
     """Who comes back from an outage with a mistake has refused nothing before."""
     link = await second_of_three(town, receiver, 503)
     most = 2 * DeliveryPolicy().least_tries
-    await until(lambda: moved(town) and receiver.tries >= most, "many tries")
+    await until(lambda: moved(town) and receiver.tries >= most, "many tries", 60 * PATIENCE)
     town.clock.ms += HOUR_MS
     await until(lambda: moved(town) and receiver.tries >= most + 2, "tries after an hour")
 

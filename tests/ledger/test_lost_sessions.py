@@ -131,7 +131,7 @@ async def test_a_session_whose_actor_cannot_reach_a_new_ledger_is_continued(
             loop = asyncio.get_running_loop()
             mute = await loop.create_server(asyncio.Protocol, HOST, actor.port)
             stack.callback(mute.close)
-        await town.new_ledger()
+        await town.new_ledger(replace(POLICY, probe_s=0.3, return_s=0.3))
         gateway, keeper = await town.gateway(), await keeper_link(town)
         town.clock.ms += POLICY.lost_after_ms
         assert (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended == []

@@ -35,7 +35,7 @@ from broker.messages.cluster.tenure import JournalAppend, Subject
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, POLICY, FakeActor, FakeGateway, entry, opening
+from tests.ledger.fakes import ACCOUNT, BRIEF, POLICY, FakeActor, FakeGateway, entry, opening
 from tests.patience import PATIENCE, until
 
 
@@ -121,7 +121,9 @@ async def test_a_ledger_that_is_about_to_end_opens_no_session_until_that_lapses(
     await gateway.open("eng-3")
 
 
-async def test_a_standby_is_given_away_once(town: Town) -> None:
+async def test_a_standby_is_given_away_once(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(BRIEF)
     gateway = await town.gateway()
     actors = [await town.actor() for _ in range(3)]
     outcomes = await asyncio.gather(
@@ -152,7 +154,10 @@ async def test_a_session_knows_which_connection_asked_for_it(town: Town) -> None
     assert actor.opened_by == "c1"
 
 
-async def test_an_opening_whose_standby_fails_waits_no_longer_in_all(town: Town) -> None:
+async def test_an_opening_whose_standby_fails_waits_no_longer_in_all(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, capacity_wait_s=1.0 * PATIENCE))
+
     async def fail() -> None:
         raise Unavailable(ErrorCode.SHUTTING_DOWN, "It fails.")
 

@@ -16,7 +16,7 @@ from broker.messages.cluster.tenure import Subject
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry
+from tests.ledger.fakes import BRIEF, POLICY, FakeActor, FakeGateway, entry
 from tests.patience import PATIENCE, until
 
 
@@ -225,7 +225,9 @@ async def test_takeovers_long_ago_do_not_count(town: Town) -> None:
         town.clock.ms += 200_000
 
 
-async def test_a_takeover_waits_for_a_standby_and_goes_before_openings(town: Town) -> None:
+async def test_a_takeover_waits_for_a_standby_and_goes_before_openings(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(BRIEF)
     actor, gateway, session_id = await in_session(town)
     await actor.die()
     await until(lambda: town.ledger.level().queued == 1, "the takeover in the queue")

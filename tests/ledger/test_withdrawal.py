@@ -23,7 +23,7 @@ from broker.messages.cluster.sessions import SessionOpen, SessionWithdraw
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, KEY, POLICY, FakeGateway, opening
+from tests.ledger.fakes import ACCOUNT, BRIEF, KEY, POLICY, FakeGateway, opening
 from tests.patience import until
 
 PAGE = "c1"
@@ -242,7 +242,9 @@ async def test_a_widget_that_says_anew_where_it_stands_was_not_gone(town: Town) 
 
 
 @pytest.mark.parametrize("gone", ["widget", "gateway"])
-async def test_one_whose_widget_does_not_come_back_rings_nobody(town: Town, gone: str) -> None:
+async def test_one_whose_widget_does_not_come_back_rings_nobody(bare_town: Town, gone: str) -> None:
+    town = bare_town
+    await town.new_ledger(BRIEF)
     gateway, other = await town.gateway(), await town.gateway()
     await watch(gateway, PAGE)
     started = await start(town, other, asked())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +18,8 @@ from broker.messages.cluster.trunk import Location
 from gateway.compose.pool_host import policy_of
 from gateway.compose.settings import ClusterSettings
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, KEY, TIMING, FakeActor, entry, opening
-from tests.patience import until
+from tests.ledger.fakes import ACCOUNT, BRIEF, KEY, POLICY, TIMING, FakeActor, entry, opening
+from tests.patience import PATIENCE, until
 
 HELLO = LinkHello(kind="pool", member_id="pool", node="n")
 
@@ -206,6 +207,7 @@ async def test_killing_the_pool_changes_nothing_for_a_call(town: Town) -> None:
 
 
 async def test_two_hundred_openings_on_a_pool_of_ten_all_get_an_answer(town: Town) -> None:
+    await town.new_ledger(BRIEF)
     starter, gateway = Starter(town), await town.gateway()
     for _ in range(10):
         await town.actor()
@@ -233,6 +235,7 @@ async def test_standbys_are_spread_over_nodes_and_labels(town: Town) -> None:
 
 
 async def test_an_opening_gets_its_label_or_no_capacity(town: Town) -> None:
+    await town.new_ledger(replace(POLICY, capacity_wait_s=1.0 * PATIENCE))
     starter, gateway = Starter(town), await town.gateway()
     spread(starter, eu_1=1, us_1=8)
     await run_pool(town, starter, target=0)
