@@ -232,7 +232,7 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
     # Nothing comes of it: the camera's light goes out.
     await page.evaluate("passMinute()")
     assert not await page.evaluate("document.querySelector('switchboard-agent').client.media.live")
-    await page.get_by_role("button", name="Check camera and microphone").click()
+    await page.get_by_role("button", name="Camera and microphone").click()
     seen = await in_mirror(page)
     # What the broker says meanwhile takes nothing away.
     await double.tell(reach(Reach.HIDDEN))

@@ -115,8 +115,7 @@ export class AgentIdle {
     show(this.#check, may && this.#trouble === null);
     if (waits === this.#cancel.hidden) {
       show(this.#cancel, waits);
-      // What was pressed has lost it.
-      if (document.hasFocus()) (waits ? this.#cancel : this.#video.root).focus({ preventScroll: true });
+      if (document.hasFocus()) (waits ? this.#cancel : this.#video.root).focus();
     }
     this.#devices.panel?.update();
   }
