@@ -203,7 +203,7 @@ export default {
   media_failed: 'Ton und Bild kamen nicht zustande. Vielleicht ist eine Firewall im Weg: Versuchen Sie ein anderes Netz.',
   no_common_codec: 'Ton und Bild brauchen Formate, die diesem Browser fehlen: Opus und VP8 oder H.264. Bitte verwenden Sie einen anderen.',
   trouble_blocked_by_frame: 'Die Seite um dieses Fenster lässt Kamera und Mikrofon nicht zu. Öffnen Sie es in einem eigenen Fenster.',
-  trouble_insecure: 'Kamera und Mikrofon funktionieren nur auf sicheren Seiten. Öffnen Sie diese mit https. Sie können die anderen sehen und hören.',
+  trouble_insecure: 'Kamera und Mikrofon funktionieren nur auf sicheren Seiten. Öffnen Sie diese mit https.',
   trouble_no_webrtc: 'Dieser Browser unterstützt keine Videogespräche. Bitte verwenden Sie ein aktuelles Chrome, Edge, Firefox oder Safari.',
   trouble_refused_camera: 'Ihre Kamera ist nicht freigegeben. Klicken Sie auf das Kamerasymbol in der Adresszeile, um sie freizugeben.',
   trouble_refused_microphone: 'Ihr Mikrofon ist nicht freigegeben. Klicken Sie auf das Symbol in der Adresszeile, um es freizugeben.',

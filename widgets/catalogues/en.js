@@ -203,7 +203,7 @@ export default {
   media_failed: 'Sound and picture could not be connected. A firewall may be in the way: try another network.',
   no_common_codec: 'Sound and picture need formats that this browser lacks: Opus, and VP8 or H.264. Please use another browser.',
   trouble_blocked_by_frame: 'The page around this window does not let it use camera and microphone. Open it in its own window.',
-  trouble_insecure: 'Camera and microphone work on secure pages only. Open this one with https. You can see and hear the others.',
+  trouble_insecure: 'Camera and microphone work on secure pages only. Open this one with https.',
   trouble_no_webrtc: 'This browser cannot do video sessions. Please use a current Chrome, Edge, Firefox or Safari.',
   trouble_refused_camera: 'Your camera was not allowed. Click the camera sign in the address bar to allow it.',
   trouble_refused_microphone: 'Your microphone was not allowed. Click the sign in the address bar to allow it.',

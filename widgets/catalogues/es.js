@@ -203,7 +203,7 @@ export default {
   media_failed: 'No se pudo conectar el sonido ni la imagen. Puede que lo impida un cortafuegos: pruebe con otra red.',
   no_common_codec: 'El sonido y la imagen necesitan formatos que este navegador no tiene: Opus, y VP8 o H.264. Use otro navegador.',
   trouble_blocked_by_frame: 'La página que rodea esta ventana no permite usar la cámara ni el micrófono. Ábrala en una ventana propia.',
-  trouble_insecure: 'La cámara y el micrófono solo funcionan en páginas seguras. Abra esta con https. Puede ver y oír a los demás.',
+  trouble_insecure: 'La cámara y el micrófono solo funcionan en páginas seguras. Abra esta con https.',
   trouble_no_webrtc: 'Este navegador no admite sesiones de vídeo. Use una versión actual de Chrome, Edge, Firefox o Safari.',
   trouble_refused_camera: 'No se permitió usar la cámara. Pulse el icono de la cámara en la barra de direcciones para permitirlo.',
   trouble_refused_microphone: 'No se permitió usar el micrófono. Pulse el icono en la barra de direcciones para permitirlo.',

@@ -203,7 +203,7 @@ export default {
   media_failed: 'Le son et l’image n’ont pas pu être connectés. Un pare-feu les bloque peut-être : essayez un autre réseau.',
   no_common_codec: 'Le son et l’image demandent des formats que ce navigateur n’a pas : Opus, et VP8 ou H.264. Utilisez un autre navigateur.',
   trouble_blocked_by_frame: 'La page autour de cette fenêtre ne lui permet pas d’utiliser la caméra et le micro. Ouvrez‑la dans une autre fenêtre.',
-  trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées. Ouvrez celle‑ci en https. Vous pouvez voir et entendre les autres.',
+  trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées. Ouvrez celle‑ci en https.',
   trouble_no_webrtc: 'Ce navigateur ne gère pas les sessions vidéo. Utilisez une version récente de Chrome, Edge, Firefox ou Safari.',
   trouble_refused_camera: 'Votre caméra n’a pas été autorisée. Cliquez sur l’icône de caméra dans la barre d’adresse pour l’autoriser.',
   trouble_refused_microphone: 'Votre micro n’a pas été autorisé. Cliquez sur l’icône dans la barre d’adresse pour l’autoriser.',

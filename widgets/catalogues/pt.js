@@ -203,7 +203,7 @@ export default {
   media_failed: 'Não foi possível conectar som e imagem. Um firewall pode estar bloqueando: tente outra rede.',
   no_common_codec: 'O som e a imagem precisam de formatos que este navegador não tem: Opus, e VP8 ou H.264. Use outro navegador.',
   trouble_blocked_by_frame: 'A página ao redor desta janela não permite usar câmera e microfone. Abra-a em uma janela própria.',
-  trouble_insecure: 'Câmera e microfone só funcionam em páginas seguras. Abra esta com https. Você pode ver e ouvir os outros.',
+  trouble_insecure: 'Câmera e microfone só funcionam em páginas seguras. Abra esta com https.',
   trouble_no_webrtc: 'Este navegador não permite sessões de vídeo. Use uma versão atual do Chrome, Edge, Firefox ou Safari.',
   trouble_refused_camera: 'O uso da câmera não foi permitido. Clique no ícone da câmera na barra de endereço para permitir.',
   trouble_refused_microphone: 'O uso do microfone não foi permitido. Clique no ícone na barra de endereço para permitir.',

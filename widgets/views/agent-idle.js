@@ -90,12 +90,14 @@ export class AgentIdle {
 
   /** @param {Idle} situation */
   show({ state, name, agent, watches }) {
+    // Whom neither sound nor picture would reach is told what to do instead.
+    const able = this.#trouble === null || this.#trouble === 'blocked_by_frame';
     const live = state.ways.length > 0;
     const reach = state.reach?.reach ?? null;
     if (live) this.#ways.hasten((error) => setText(this.#error, errorSentence(error)));
     const { panel } = this.#ways;
     const who = name || say('your_visitor');
-    panel?.update(state, who, agent);
+    panel?.update(able ? state : { ...state, ways: [] }, who, agent);
     show(this.#line, !live);
     this.#avatar.update(name || say('role_consumer'), null);
     const title = live ? panel?.title ?? say('connecting') : say('idle_title', { name: who });
@@ -108,8 +110,8 @@ export class AgentIdle {
     setText(this.#reach, waits ? say('start_waits') : reached);
     setAttr(this.#dot, 'data-reach', waits ? 'hidden' : reach ?? 'unknown');
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
-    setText(this.#help, live ? panel?.help ?? '' : alone);
-    const may = !watches && !live && !waits;
+    setText(this.#help, live ? (able && panel?.help) || '' : alone);
+    const may = able && !watches && !live && !waits;
     show(this.#video, may);
     show(this.#voice, may);
     show(this.#check, may && this.#trouble === null);
