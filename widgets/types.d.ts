@@ -18,7 +18,7 @@ type Difference = import('./protocol/messages.js').Difference;
 type Mode = import('./protocol/messages.js').Mode;
 
 type SignallingChannel = import('./channel/channel.js').SignallingChannel;
-type Refusal = import('./channel/refusal.js').Refusal;
+type Refusal = import('./hosts/gateway.js').Refusal;
 type Memory = import('./channel/memory.js').Memory;
 type SessionClient = import('./session/client.js').SessionClient;
 type InvitedClient = import('./session/invited-client.js').InvitedClient;

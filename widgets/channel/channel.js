@@ -1,6 +1,5 @@
+import { Refusal } from '../hosts/gateway.js';
 import { PROTOCOL_REVISION, RETRYABLE_CLOSE_CODES, SUBPROTOCOL } from '../protocol/messages.js';
-import { Refusal } from './refusal.js';
-import { randomText } from './random-text.js';
 
 const PING_MS = 10_000;
 const SILENCE_MS = 25_000;
@@ -284,4 +283,10 @@ export function retryDelay(attempt, random) {
   if (attempt === 0) return 0;
   const ceiling = Math.min(15_000, 400 * 2 ** Math.min(attempt - 1, 10));
   return Math.round(ceiling / 4 + (random * ceiling * 3) / 4);
+}
+
+/** @param {number} bytes Hexadecimal, from the browser's generator. */
+export function randomText(bytes) {
+  const values = crypto.getRandomValues(new Uint8Array(bytes));
+  return Array.from(values, (value) => value.toString(16).padStart(2, '0')).join('');
 }

@@ -1,4 +1,4 @@
-import { Refusal } from '../channel/refusal.js';
+import { Refusal } from '../hosts/gateway.js';
 import { answer } from '../hosts/gateway.js';
 
 /** The operators' API by one token, which is kept in memory only. */

@@ -1,6 +1,5 @@
-import { Refusal } from '../channel/refusal.js';
 import { deviceToken, enrolDevice } from '../hosts/device-key.js';
-import { post } from '../hosts/gateway.js';
+import { post, Refusal } from '../hosts/gateway.js';
 import { KeptToken } from '../hosts/kept-token.js';
 import { loggedIn } from '../hosts/login-wait.js';
 import { EnrolView, LoginView } from '../views/agent-login.js';

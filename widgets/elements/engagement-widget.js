@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
+import { randomText } from '../channel/channel.js';
 import { Memory } from '../channel/memory.js';
-import { randomText } from '../channel/random-text.js';
 import { ConsumerProof } from '../hosts/consumer-proof.js';
 import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';

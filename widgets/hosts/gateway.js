@@ -1,4 +1,15 @@
-import { Refusal } from '../channel/refusal.js';
+/** What was asked was refused, or no answer can come any more. `code` is stable. */
+export class Refusal extends Error {
+  /**
+   * @param {string} code An error code of the protocol, or `connection_lost`, `timeout`, `busy`.
+   * @param {string} message @param {boolean} retryable
+   */
+  constructor(code, message, retryable) {
+    super(message);
+    this.code = code;
+    this.retryable = retryable;
+  }
+}
 
 /** So long an answer may take: a network that is gone says nothing. */
 const PATIENCE_MS = 10_000;

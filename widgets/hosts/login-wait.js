@@ -1,4 +1,4 @@
-import { Refusal } from '../channel/refusal.js';
+import { Refusal } from './gateway.js';
 import { SUBPROTOCOL } from '../protocol/messages.js';
 
 /**

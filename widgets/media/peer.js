@@ -1,4 +1,4 @@
-import { randomText } from '../channel/random-text.js';
+import { randomText } from '../channel/channel.js';
 import { addSections } from './sections.js';
 
 const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);

@@ -1,4 +1,4 @@
-import { Refusal } from '../channel/refusal.js';
+import { Refusal } from '../hosts/gateway.js';
 import { SessionClient } from './client.js';
 import { keepable } from './select.js';
 

@@ -1,4 +1,4 @@
-import { Refusal } from '../../../widgets/channel/refusal.js';
+import { Refusal } from '../../../widgets/hosts/gateway.js';
 import { MediaLink } from '../../../widgets/media/media-link.js';
 import { addSections } from '../../../widgets/media/sections.js';
 import { postponed, same, settled, until } from './check.js';
