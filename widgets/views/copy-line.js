@@ -22,7 +22,7 @@ export class CopyLine {
     }
     // Its beginning says more than its end.
     this.line.scrollLeft = 0;
-    this.button.scrollIntoView({ block: 'nearest' });
+    this.line.parentElement?.scrollIntoView({ block: 'nearest' });
   }
 
   async #go() {
