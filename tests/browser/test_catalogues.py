@@ -43,7 +43,7 @@ def test_every_language_says_everything(language: str) -> None:
 
 
 AMISS = {
-    "de": r"\b(?:du|dich|dir|dein\w*|euch|euer|eure\w*)\b",
+    "de": r"\b(?:du|dich|dir|dein\w*|euch|euer|eure\w*|(?:mit|bei|von|zu) Ihr)\b",
     "es": r"\b(?:tú|te|ti|tus?|contigo|tuy[oa]s?|vosotr[oa]s|os|vuestr[oa]s?)\b|\b\w+áis\b|"
     r"\b(?:has|estás|puedes|tienes|quieres)\b",
     "fr": r"\b(?:tu|te|toi|ton|ta|tes)\b| [:;?!]|\w-(?:la|les?|en|vous|nous|ci|t-il)\b",
@@ -52,8 +52,9 @@ AMISS = {
     "pt": r"\b(?:tu|te|teus?|tuas?|ecrã|partilhar|ligação|connosco|registar|a sua rede)\b|"
     r"\best(?:á|ão|ar) a \w+r\b",
 }
-"""An address other than the formal one, in Hebrew than the plural; European words in the Portuguese
-of Brazil; French signs and hyphens at which a line may break; an honorific too many."""
+"""An address other than the formal one, in Hebrew than the plural; German that is not declined;
+European words in the Portuguese of Brazil; French signs and hyphens at which a line may break; an
+honorific too many."""
 
 
 @pytest.mark.parametrize("language", AMISS)

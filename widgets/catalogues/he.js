@@ -139,7 +139,7 @@ export default {
   alone_help: 'הוסיפו משתתף, או חכו לאחרים.',
   came: '{name} כאן',
   went: '{name} כבר לא כאן',
-  muted_by: 'כיבוי {what} על ידי {name}',
+  muted_by: 'כיבו את {what}: {name}',
   what_microphone: 'המיקרופון שלכם',
   what_camera: 'המצלמה שלכם',
   what_screen: 'המסך שלכם',

@@ -30,7 +30,7 @@ export default {
 
   waiting_workspace: 'ワークスペースを待っています…',
   no_workspace: 'このページは担当者のワークスペース用です',
-  no_workspace_help: 'ワークスペースの応答を待っています。ネットワークがスクリプトを遮断しているかもしれません。',
+  no_workspace_help: '応答を待っています。ネットワークがスクリプトを遮断しているかもしれません。',
   no_conversation: '会話はまだありません',
   no_conversation_help: '会話を開くと、ここからビデオを開始できます。',
   not_connected: '接続されていません',
@@ -161,7 +161,7 @@ export default {
   layout_grid: 'グリッド',
   layout_speaker: '話者',
   own_window: '別ウィンドウで開く',
-  no_window: 'ウィンドウを開けませんでした。このアドレスを別のウィンドウで開いてください。',
+  no_window: 'ウィンドウを開けませんでした。このアドレスを開いてください。',
   bring_back: 'ここに戻す',
   leave_session: '退出（ほかの人は続行）',
   end_session: '全員に対して終了',
@@ -282,7 +282,7 @@ export default {
   error_other: 'できませんでした。再試行してください。',
 
   login_title: 'ビデオ通話にログイン',
-  login_help: 'ログインは専用のウィンドウで開きます。次のコードが表示されている場合のみ、そこで続行してください。',
+  login_help: '別のウィンドウで開きます。次のコードが表示されている場合のみ、そこで続行してください。',
   login_code: 'コード {code}',
   login_open: 'LivePersonでログイン',
   login_compare: 'ワークスペースにこのコードが表示されていますか？',
