@@ -201,7 +201,7 @@ export default {
   reconnecting_signal: '再接続中… 映像と音声は続いています。',
   going: '接続が戻り次第、退出します。',
   media_failed: '音声と映像を接続できませんでした。ファイアウォールが原因かもしれません。別の回線をお試しください。',
-  no_common_codec: 'このブラウザは必要な形式（Opus、VP8かH.264）に対応していません。別のブラウザをお使いください。',
+  no_common_codec: 'このブラウザは必要な形式（Opus、VP8かH.264）に非対応です。別のブラウザをお使いください。',
   trouble_blocked_by_frame: '周囲のページがカメラとマイクを許可していません。別ウィンドウで開いてください。',
   trouble_insecure: 'カメラとマイクは安全なページでのみ使えます。httpsで開いてください。',
   trouble_no_webrtc: 'このブラウザはビデオ非対応です。最新のChrome、Edge、Firefox、Safariをお使いください。',
