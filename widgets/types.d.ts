@@ -150,7 +150,8 @@ interface Session {
   conflicts: readonly ConflictView[];
   /** What was said in writing while this widget was there. */
   lines: readonly Line[];
-  /** Who would like to see this person's screen; another wish is another object. */
+  /** Who would like to see this person's screen, oneself after a share that another page had; another
+   * wish is another object. */
   screenAsked: { by: string } | null;
   /** What a moderator stopped here last; another time is another object. */
   muted: { by: string; sources: readonly string[] } | null;

@@ -132,6 +132,7 @@ export default {
   muted: 'Mikrofon aus',
   sharing: '{name} teilt den Bildschirm',
   you_share: 'Sie teilen Ihren Bildschirm.',
+  share_ended: 'Ihr Bildschirm wird nicht mehr geteilt.',
   is_back_soon: 'Verbindet sich neu…',
   waiting_picture: 'Das Bild kommt…',
   not_shown: 'Nicht zu sehen: Sie haben nur Ton',

@@ -132,6 +132,7 @@ export default {
   muted: 'Microphone off',
   sharing: '{name} shares the screen',
   you_share: 'You are sharing your screen.',
+  share_ended: 'Your screen is no longer shared.',
   is_back_soon: 'Reconnecting…',
   waiting_picture: 'Picture is coming…',
   not_shown: 'Not shown: you have voice only',

@@ -132,6 +132,7 @@ export default {
   muted: 'Micrófono apagado',
   sharing: '{name} comparte la pantalla',
   you_share: 'Está compartiendo su pantalla.',
+  share_ended: 'Su pantalla ya no se comparte.',
   is_back_soon: 'Reconectando…',
   waiting_picture: 'La imagen está llegando…',
   not_shown: 'No se muestra: usted tiene solo voz',

@@ -132,6 +132,7 @@ export default {
   muted: 'Micro coupé',
   sharing: '{name} partage son écran',
   you_share: 'Vous partagez votre écran.',
+  share_ended: 'Votre écran n’est plus partagé.',
   is_back_soon: 'Reconnexion…',
   waiting_picture: 'L’image arrive…',
   not_shown: 'Non affiché : vous êtes en voix seule',

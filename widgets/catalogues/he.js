@@ -132,6 +132,7 @@ export default {
   muted: 'המיקרופון כבוי',
   sharing: 'המסך של {name}',
   you_share: 'המסך משותף עם כולם.',
+  share_ended: 'המסך שלכם כבר לא משותף.',
   is_back_soon: 'מתחבר מחדש…',
   waiting_picture: 'התמונה בדרך…',
   not_shown: 'לא מוצג: יש לכם קול בלבד',

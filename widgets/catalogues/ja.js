@@ -132,6 +132,7 @@ export default {
   muted: 'マイクはオフ',
   sharing: '画面を共有中：{name}',
   you_share: '画面を共有中です。',
+  share_ended: '画面は共有されていません。',
   is_back_soon: '再接続中…',
   waiting_picture: '映像を待機中…',
   not_shown: '音声のみで非表示',

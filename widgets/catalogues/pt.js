@@ -132,6 +132,7 @@ export default {
   muted: 'Microfone desligado',
   sharing: '{name} compartilha a tela',
   you_share: 'Você está compartilhando sua tela.',
+  share_ended: 'A sua tela já não é compartilhada.',
   is_back_soon: 'Reconectando…',
   waiting_picture: 'A imagem está chegando…',
   not_shown: 'Não exibido: você está só com voz',

@@ -54,7 +54,13 @@ export function reduce(state, message, now) {
  * @param {WidgetState} state @param {'elsewhere'|'present'} attendance
  */
 export function moved(state, attendance) {
-  return state.session ? { ...state, session: standing(state.session, attendance) } : state;
+  return state.session ? { ...state, session: missed(standing(state.session, attendance)) } : state;
+}
+
+/** No page goes on with what another shared. @param {Session} session */
+function missed(session) {
+  const by = session.participant_id;
+  return session.attendance === 'present' && ownEntry(session)?.screen ? { ...session, screenAsked: { by } } : session;
 }
 
 /** @param {Session} session @param {string} attendance */
@@ -117,7 +123,7 @@ function inSession(session, message, now) {
  */
 function fromSnapshot(before, message, now) {
   const same = before?.session_id === message.session_id;
-  return {
+  const session = {
     // What no snapshot tells is known from before.
     ...(same ? before : UNTOLD),
     ...told(message),
@@ -128,6 +134,7 @@ function fromSnapshot(before, message, now) {
     startedAt: now - message.started_ms_ago,
     unsaved: false,
   };
+  return same ? session : missed(session);
 }
 
 /** @param {readonly GuestInvitationView[]} links @param {number} now */

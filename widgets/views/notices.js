@@ -98,6 +98,7 @@ export class Notices {
     const asked = session.screenAsked;
     if (!asked || asked === this.#answered) return [];
     const name = entryOf(session, asked.by)?.name || say('an_agent');
+    const text = asked.by === session.participant_id ? say('share_ended') : say('screen_asked', { name });
     // From a click, or no browser shares a screen.
     const answer = (/** @type {boolean} */ share) => () => {
       this.#answered = asked;
@@ -108,7 +109,7 @@ export class Notices {
       { say: 'screen_off', act: answer(true), first: true },
       { say: 'not_now', act: answer(false) },
     ];
-    return [{ key: 'screen', text: say('screen_asked', { name }), choices }];
+    return [{ key: 'screen', text, choices }];
   };
 
   /** Who waits to be let in, one after the other. @type {WishesOf} */

@@ -350,4 +350,24 @@ export const tests = {
     same(layers, [['camera', ['l', 'm']]]);
     client.close();
   },
+
+  async 'whoever shared before a reload, or in another window, reads that it is over'() {
+    const shares = { ...SNAPSHOT, roster: [{ participant_id: 'me', role: 'consumer', name: '', attendance: 'present', screen: true }] };
+    for (const attendance of ['present', 'elsewhere']) {
+      const { client, wire } = await greeted('r');
+      wire.welcome(true);
+      wire.hear({ ...shares, attendance });
+      if (attendance === 'elsewhere') {
+        same(client.session.screenAsked, null);
+        client.takeHere();
+      }
+      same(client.session.screenAsked, { by: 'me' });
+      // A share of this page is not over because its line was.
+      wire.hear({ type: 'roster.changed', seq: 2, roster: [] });
+      const { screenAsked } = client.session;
+      wire.hear(shares);
+      same(client.session.screenAsked === screenAsked, true);
+      client.close();
+    }
+  },
 };

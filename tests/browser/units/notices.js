@@ -130,4 +130,14 @@ export const tests = {
     press('Dismiss');
     same([now(), now(true), now()], [0, 0, 0]);
   },
+
+  async 'a share that stayed behind is said to whoever shared, and is shared again by a click'() {
+    const asked = [];
+    const media = { troubles: {}, publishing: {}, setScreen: async (on) => void asked.push(on) };
+    const { shown, press } = await strips({ media });
+    const missed = session({ screenAsked: { by: 'me' } });
+    same(shown(missed), ['Your screen is no longer shared.']);
+    press('Share screen');
+    same([asked, shown(missed)], [[true], []]);
+  },
 };
