@@ -155,7 +155,7 @@ async def measured(town: Town, seed: int, places: tuple[Place, ...] = ONE) -> St
         round(sum(took) / len(took), 3),
         max(peaks),
         labels,
-        {str(node): count for node, count in (Counter(starter.nodes) - ready).items()},
+        {node or ONE[0].node: count for node, count in (Counter(starter.nodes) - ready).items()},
     )
 
 
