@@ -203,7 +203,9 @@ async def test_a_receiver_that_comes_back_behind_a_dead_letter_gets_the_next_eve
         return 500 if event["seq"] == 1 or failures >= 0 else 200
 
     receiver.status = comes_back
-    await until(lambda: moved(town) and len(receiver.events) == 2, "both that waited")
+    await until(
+        lambda: moved(town) and len(receiver.events) == 2, "both that waited", 60 * PATIENCE
+    )
     assert [event["seq"] for event in receiver.events] == [2, 3]
     assert await dead_letters(link) == [1]
 

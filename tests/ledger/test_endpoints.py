@@ -140,16 +140,17 @@ async def test_only_a_keeper_that_knows_all_endpoints_lets_events_wait_for_none(
     """An account that could not be read has endpoints all the same."""
     await sessions(town, 1)
     link, looks = await keeper_link(town), 0
-    reconcile = Keeper._reconcile
+    # It skips if it may; what is due as often tells when it would have.
+    chore = "_skip" if knows_all else "_reconcile"
+    do = getattr(Keeper, chore)
 
     async def counted(keeper: Keeper) -> None:
         nonlocal looks
-        await reconcile(keeper)
+        await do(keeper)
         looks += 1
 
-    monkeypatch.setattr(Keeper, "_reconcile", counted)
+    monkeypatch.setattr(Keeper, chore, counted)
     await run_keeper(town, knows_all=knows_all)
-    # What is due as often has been done, too.
     await until(lambda: looks >= 3, "three looks")
     take = keeping.OutboxTake(endpoint_id="of an account", account_id=ACCOUNT)
     parcels = (await link.call(take, keeping.OutboxParcels)).parcels
