@@ -118,21 +118,6 @@ export class AgentHost extends EventTarget {
   }
 
   /**
-   * Offer a link in the conversation: as a card, in messaging; elsewhere, or where that is refused,
-   * as a line in the agent's input box.
-   * @param {string} text @param {string} url
-   */
-  async offerLink(text, url) {
-    if (this.values['chatInfo.isMessaging'] === true) {
-      const link = { type: 'link', uri: url, name: text };
-      const button = { type: 'button', title: text, tooltip: text, click: { actions: [link] } };
-      const json = { type: 'vertical', elements: [button] };
-      if (await this.command('writeSC', 'Write StructuredContent', { json })) return true;
-    }
-    return this.write(`${text} ${url}`);
-  }
-
-  /**
    * @param {string} key Of the SDK's command names. @param {string} name Where it has none.
    * @param {object} data @returns {Promise<boolean>} Whether the workspace took it.
    */

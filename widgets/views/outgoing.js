@@ -1,4 +1,5 @@
 import { errorSentence, knows, say } from '../catalogues/words.js';
+import { offerLink } from '../hosts/offer-link.js';
 import { clock, invitationIsOpen } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
@@ -72,7 +73,7 @@ export class Outgoing {
   async #offerLink() {
     try {
       const { url } = await this.#client.ask({ type: 'guest.invite', name: this.#host.visitorName || undefined });
-      if (!(await this.#host.offerLink(say('offer_text'), url))) throw new Error('It was not taken.');
+      if (!(await offerLink(this.#host, say('offer_text'), url))) throw new Error('It was not taken.');
       this.#offer.set(say('offer_done'));
     } catch (error) {
       this.#offer.set(errorSentence(error));

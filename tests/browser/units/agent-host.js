@@ -1,4 +1,5 @@
 import { AgentHost } from '../../../widgets/hosts/agent-host.js';
+import { offerLink } from '../../../widgets/hosts/offer-link.js';
 import { postponed, same } from './check.js';
 
 /** A workspace that knows these values, and takes or refuses commands by name. */
@@ -112,7 +113,7 @@ export const tests = {
   },
   'in messaging a link is offered as a card': async () => {
     const { host: one, commands } = await host({ ...CONVERSATION, 'chatInfo.isMessaging': true });
-    same(await one.offerLink('Join us', 'https://x/join#1'), true);
+    same(await offerLink(one, 'Join us', 'https://x/join#1'), true);
     const [[name, { json }]] = commands;
     same([name, commands.length], ['Write StructuredContent', 1]);
     same(json.elements[0].click.actions[0], { type: 'link', uri: 'https://x/join#1', name: 'Join us' });
@@ -120,10 +121,10 @@ export const tests = {
   'in chat, or where cards are refused, as a line': async () => {
     const line = ['Write ChatLine', { text: 'Join us https://x/join#1' }];
     const chat = await host({ ...CONVERSATION, 'chatInfo.isMessaging': false });
-    await chat.host.offerLink('Join us', 'https://x/join#1');
+    await offerLink(chat.host, 'Join us', 'https://x/join#1');
     same(chat.commands, [line]);
     const refusing = await host({ ...CONVERSATION, 'chatInfo.isMessaging': true }, ['Write StructuredContent']);
-    same(await refusing.host.offerLink('Join us', 'https://x/join#1'), true);
+    same(await offerLink(refusing.host, 'Join us', 'https://x/join#1'), true);
     same(refusing.commands[1], line);
   },
 };

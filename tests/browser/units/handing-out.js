@@ -34,7 +34,7 @@ export const tests = {
 
   async 'an offer that the workspace does not take is excused, and can be tried again'() {
     const taken = [];
-    const host = { visitorName: 'Maya', canWrite: true, offerLink: async (...link) => taken.push(link) > 1 };
+    const host = { visitorName: 'Maya', canWrite: true, values: {}, write: async (line) => taken.push(line) > 1 };
     const outgoing = new Outgoing(await client(), (asked) => asked, host);
     outgoing.update();
     const offer = [...outgoing.root.querySelectorAll('button')].at(-1);
@@ -43,6 +43,6 @@ export const tests = {
       await until(() => offer.textContent === words);
     }
     outgoing.close();
-    same(taken, Array(2).fill(['Join our video session', URL_MADE]));
+    same(taken, Array(2).fill(`Join our video session ${URL_MADE}`));
   },
 };
