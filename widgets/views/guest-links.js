@@ -10,6 +10,10 @@ export class GuestLinks {
   #list = el('ul', { class: 'people' });
   #title = el('h3', { text: say('open_links') });
   #row;
+  /** The one that is shown. */
+  #made = '';
+  #open = false;
+  #lapse;
   root;
 
   /** @param {SessionClient} client @param {Attempt} attempt @param {Write} write */
@@ -23,7 +27,7 @@ export class GuestLinks {
     };
     const put = wordButton('into_conversation', () => void putIn(), 'small', 'send');
     show(put, write !== null);
-    const made = el('div', { class: 'made', hidden: true }, url.line, el('div', { class: 'row' }, url.button, put), said);
+    const made = el('div', { class: 'made', hidden: true }, url.line, el('div', { class: 'row' }, url.button, put));
     const make = async () => {
       const link = await client.ask({ type: 'guest.invite', name: name.value.trim() || undefined });
       name.value = '';
@@ -31,11 +35,17 @@ export class GuestLinks {
       setText(said, say('link_ready'));
       show(made, true);
       url.show(link.url);
+      this.#made = link.guest_invitation_id;
+    };
+    this.#lapse = () => {
+      setText(said, say('join_used'));
+      if (made.contains(document.activeElement)) name.focus();
+      show(made, false);
     };
     const button = wordButton('make_link', null, 'small', 'link');
     const head = [el('h3', { text: say('add_person') }), el('p', { class: 'fine', text: say('add_help') })];
     const ask = form('row', () => attempt(make()), field(say('guest_name'), name), button);
-    this.root = el('div', { class: 'guest-links' }, ...head, ask, made, this.#title, this.#list);
+    this.root = el('div', { class: 'guest-links' }, ...head, ask, said, made, this.#title, this.#list);
     /** An open link: the code itself was shown only once. @param {OpenLink} link */
     this.#row = ({ guest_invitation_id }) => {
       const revoke = () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id }));
@@ -47,6 +57,9 @@ export class GuestLinks {
 
   /** @param {Session} session */
   update({ guest_invitations: links }) {
+    const open = links.some((link) => link.guest_invitation_id === this.#made);
+    if (this.#open && !open) this.#lapse();
+    this.#open = open;
     show(this.#title, links.length > 0);
     keyed(this.#list, links, (link) => link.guest_invitation_id, this.#row, ({ words }, link) => {
       setText(words, `${link.name || say('role_guest')} · ${clock(link.until - Date.now())}`);

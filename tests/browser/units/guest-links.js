@@ -25,6 +25,30 @@ export const tests = {
     }
   },
 
+  async 'a link that was made and is no longer open is not there to be copied'() {
+    const asked = [];
+    const client = { ask: async () => ({ guest_invitation_id: 'g1', url: 'https://video.example.com/join#0' }) };
+    const links = new GuestLinks(client, (promise) => asked.push(promise), null);
+    document.body.append(links.root);
+    const update = (...open) => links.update({ guest_invitations: open });
+    const seen = () => [links.root.querySelector('.made').hidden, links.root.querySelector('[role=status]').textContent];
+    try {
+      links.root.querySelector('form').requestSubmit();
+      await asked[0];
+      const ready = [false, 'The link works for one person, for one hour.'];
+      // The list may come behind the answer.
+      update();
+      same(seen(), ready);
+      update(LINK);
+      same([seen(), document.activeElement.className], [ready, 'link']);
+      update();
+      same(seen(), [true, 'This link is no longer valid']);
+      same(document.activeElement.closest('form')?.className, 'row');
+    } finally {
+      links.root.remove();
+    }
+  },
+
   async 'what could not be copied is not called copied'() {
     const { execCommand } = document;
     let taken = false;
