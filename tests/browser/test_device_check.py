@@ -153,7 +153,7 @@ async def test_an_invitation_to_speak_asks_for_the_microphone_alone(
     call = invitation(mode=Mode.VOICE)
     await double.tell(snapshot(1, [], attendance="invited", ringing=call))
     await expect(page.get_by_text("Nobody sees or hears you until you accept.")).to_be_visible()
-    await page.get_by_role("button", name="Microphone", exact=True).click()
+    await page.get_by_role("button", name="Check microphone").click()
     check = page.get_by_role("dialog", name="Microphone", exact=True)
     await expect(check.get_by_label("Microphone")).to_be_visible()
     await expect(check.get_by_label("Camera")).to_be_hidden()

@@ -96,8 +96,7 @@ async def test_what_makes_pictures_impossible_is_said_on_both_sides(
         ),
         (
             "NotFoundError",
-            "No camera or microphone was found. Connect them and turn them on; "
-            "you already see and hear the others.",
+            "No camera or microphone was found. Connect them and turn them on.",
         ),
         (
             "NotReadableError",

@@ -135,7 +135,7 @@ async def test_a_hosts_script_that_is_blocked_is_said(people: People) -> None:
     await window.evaluate(PATIENCE_ENDS)
     # Nobody knows of a conversation there, so nothing would ring.
     await window.get_by_text("Video is not available here just now.").wait_for()
-    await people.agent.get_by_text("Waiting for the workspace").wait_for()
+    await people.agent.get_by_text("Connecting…").wait_for()
     await people.agent.evaluate(PATIENCE_ENDS)
     said = people.agent.get_by_text("This page belongs in the Agent Workspace")
     await said.wait_for()

@@ -59,6 +59,8 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("client", 15),
         ("engagement", 1),
         ("focus", 4),
+        ("outgoing", 2),
+        ("words", 3),
         ("stage", 7),
         ("gateway", 2),
         ("ringing", 1),

@@ -16,12 +16,18 @@ export async function loadLanguage(wished) {
 }
 
 /**
- * The sentence for a key, with its places filled in.
+ * The sentence for a key, with its places filled in: each in the direction of its own writing.
  * @param {string} key @param {Record<string, string|number>} [values]
  */
 export function say(key, values = {}) {
   const sentence = catalogue[key] ?? key;
-  return sentence.replace(/\{(\w+)\}/gu, (place, name) => String(values[name] ?? place)).trim();
+  const said = sentence.replace(/\{(\w+)\}/gu, (place, name) => {
+    const text = String(values[name] ?? place);
+    const turns = document.dir === 'rtl' || /[\u0590-\u08ff\u202a-\u2069]/u.test(text);
+    // Of an address the signs would become a part.
+    return text && turns && name !== 'url' ? `\u2068${text}\u2069` : text;
+  });
+  return said.trim();
 }
 
 /** @param {string} key */

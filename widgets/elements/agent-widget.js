@@ -39,7 +39,7 @@ export class AgentWidget extends Widget {
 
   connectedCallback() {
     this.#host.addEventListener('change', () => this.#onHost());
-    this.present('waiting', () => message({ title: say('waiting_workspace'), busy: true }));
+    this.present('waiting', () => message({ title: say('connecting'), busy: true }));
     void this.#start();
   }
 

@@ -33,7 +33,7 @@ export class Widget extends HTMLElement {
       view.root.tabIndex = -1;
       view.root.focus({ preventScroll: true });
       // On to what does no harm, once it is known what is hidden; the next key of who writes would press it.
-      if (!at?.matches('input')) queueMicrotask(() => focusFirst(view.root));
+      if (!at?.matches('input')) queueMicrotask(() => firstOf(view.root)?.focus({ preventScroll: true }));
     }
     return view;
   }
@@ -45,11 +45,8 @@ export class Widget extends HTMLElement {
   }
 }
 
-/** @param {HTMLElement} root */
-function focusFirst(root) {
-  const first = root.querySelector(':is([data-focus], .primary, .go):not([hidden])');
-  /** @type {HTMLElement|null} */ (first)?.focus({ preventScroll: true });
-}
+/** @param {HTMLElement} root @returns {HTMLElement|null} */
+const firstOf = (root) => root.querySelector(':is([data-focus], .primary, .go):not([hidden])');
 
 /** One whose words have this key. @param {string} key @param {...Child} actions */
 export function told(key, ...actions) {

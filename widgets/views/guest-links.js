@@ -62,7 +62,7 @@ export class GuestLinks {
     this.#open = open;
     show(this.#title, links.length > 0);
     keyed(this.#list, links, (link) => link.guest_invitation_id, this.#row, ({ words }, link) => {
-      setText(words, `${link.name || say('role_guest')} · ${clock(link.until - Date.now())}`);
+      setText(words, say('colon', { a: link.name || say('role_guest'), b: clock(link.until - Date.now()) }));
     });
   }
 }

@@ -65,7 +65,7 @@ export class Incoming {
     show(this.#video, !voice);
     this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
     this.#voice.root.classList.toggle('go', voice);
-    this.#check.set(say(voice ? 'microphone' : 'check_first'));
+    this.#check.set(say(voice ? 'check_voice' : 'check_first'));
     const trouble = voice ? troubleBeforehand() : videoTrouble();
     setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
     show(this.#own, trouble === 'blocked_by_frame' && this.#canOpen);

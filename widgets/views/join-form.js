@@ -25,7 +25,7 @@ export class JoinForm {
     const button = wordButton('join', null, 'primary wide');
     const send = async () => {
       button.root.disabled = true;
-      button.set(say('joining'));
+      button.set(say('connecting'));
       setText(this.#error, '');
       try {
         await join(name.value.trim());

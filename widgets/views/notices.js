@@ -192,7 +192,6 @@ const away = (session) => {
 
 /** @param {Difference} difference */
 function difference({ what, claimed, known }) {
-  // Each in the direction of its own writing.
-  const [other, one] = [claimed, known].map((id) => `\u2068${id ?? say('value_unknown')}\u2069`);
-  return say('differs', { what: say(`differs_${what}`), claimed: String(other), known: String(one) });
+  const unknown = say('value_unknown');
+  return say('differs', { what: say(`differs_${what}`), claimed: claimed ?? unknown, known: known ?? unknown });
 }

@@ -53,14 +53,14 @@ export class Outgoing {
     const name = this.#host.visitorName;
     this.#avatar.update(name || say('role_consumer'), null);
     this.root.dataset.state = invitation.state;
-    const { title, help } = words(invitation, name || say('your_visitor'));
+    const { title, help, otherWay } = words(invitation, name || say('your_visitor'));
     setText(this.#title, title);
     setText(this.#help, help);
     show(this.#help, help !== '');
     show(this.#cancel, open);
     show(this.#again, !open);
     show(this.#until, open);
-    show(this.#offer, this.#host.canWrite && open && invitation.surfaces.length === 0);
+    show(this.#offer, this.#host.canWrite && (otherWay || (open && !invitation.surfaces.length)));
     this.#tick();
     if (!this.#timer) this.#timer = setInterval(() => this.#tick(), 1_000);
   }
@@ -90,13 +90,13 @@ export class Outgoing {
 function words({ state, surfaces, visible, reason }, name) {
   // The consumer's own words, or the stable code of what stands in the way.
   const trouble = state !== 'declined' && knows(`ring_${reason}`) ? say(`ring_${reason}`, { name }) : '';
-  if (state !== 'sent' && state !== 'ringing') {
-    // In the direction of its own writing.
-    const why = reason && state === 'declined' ? `\u2068${say('quoted', { a: reason })}\u2069` : trouble;
+  const open = state === 'sent' || state === 'ringing';
+  if (trouble && (open || state === 'failed')) return { title: trouble, help: say('ring_other_way'), otherWay: true };
+  if (!open) {
+    const why = reason && state === 'declined' ? say('quoted', { a: reason }) : trouble;
     const ended = `${knows(`ring_${state}`) ? 'ring' : 'over'}_${state}`;
     return { title: say(state === 'accepted' ? 'went' : ended, { name }), help: why };
   }
-  if (trouble) return { title: trouble, help: '' };
   if (state === 'sent' || surfaces.length === 0) {
     return { title: say('ring_sent', { name }), help: say('ring_sent_help') };
   }

@@ -2,6 +2,7 @@ import { errorSentence, say } from '../catalogues/words.js';
 import { ends, may, others } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { nameOf } from './avatar.js';
+import { wordButton } from './buttons.js';
 import { ControlBar } from './control-bar.js';
 import { el, setText, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
@@ -19,7 +20,8 @@ export class SessionView {
   #notices;
   #announcer = new Announcer();
   #who = el('p', { class: 'strong' });
-  #wait = el('p');
+  #wait = el('p', { text: say('over_next') });
+  #invite;
   #last = '';
   #alone = el('div', { class: 'alone' }, this.#who, this.#wait);
   #over;
@@ -49,6 +51,8 @@ export class SessionView {
       ({ Notices }) => new Notices({ client, attempt, chatting, ownWindow, home: this.#bar.root }),
       update,
     );
+    this.#invite = wordButton('add_person', toggle(this.#people), 'small');
+    this.#alone.append(this.#invite.root);
     const actions = {
       attempt,
       ownWindow,
@@ -104,9 +108,8 @@ export class SessionView {
     const seen = this.root.querySelector('.seat:not([hidden])');
     const called = call ? !call.root.hidden : calls && this.#over;
     show(this.#alone, !seen && !called);
-    const invites = may(session, 'invite');
-    setText(this.#wait, say(invites ? 'alone_help' : 'over_next'));
-    show(this.#wait, !other && (invites || session.role === 'consumer'));
+    show(this.#wait, !other && session.role === 'consumer');
+    show(this.#invite, !other && may(session, 'invite'));
   }
 
   onClosed() {

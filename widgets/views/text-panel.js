@@ -45,9 +45,9 @@ export class TextPanel extends Panel {
   }
 }
 
-/** Each in the direction of its own writing, whatever the page's. @param {Line} line */
+/** @param {Line} line */
 function told({ name, text }) {
-  return say('colon', { a: `\u2068${name || say('somebody')}\u2069`, b: `\u2068${text}\u2069` });
+  return say('colon', { a: name || say('somebody'), b: text });
 }
 
 /** @param {Line} line */

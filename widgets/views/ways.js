@@ -19,7 +19,7 @@ export class Ways {
    * @param {string} agent Whose it is; may be empty.
    */
   update({ ways, askedBy: by, about }, who, agent) {
-    const name = about || say('role_consumer');
+    const name = about || say('your_visitor');
     this.title = by
       ? say('colleague_asks', { by, name })
       : say('ways_title', { name: who, agent: agent || say('a_colleague') });

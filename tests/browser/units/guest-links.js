@@ -17,9 +17,9 @@ export const tests = {
         links.update({ guest_invitations: [LINK] });
         return links.root.querySelector('.person-words').textContent;
       };
-      same(said(), 'Noa · 1:30');
+      same(said(), 'Noa: 1:30');
       time += 30_000;
-      same(said(), 'Noa · 1:00');
+      same(said(), 'Noa: 1:00');
     } finally {
       Date.now = now;
     }

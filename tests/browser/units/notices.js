@@ -56,7 +56,7 @@ export const tests = {
       { what: 'visitor_name', known: 'Maya', claimed: null },
       { what: 'surface', known: 'launcher', claimed: 'window' },
     ];
-    const lines = ['Visitor ID: \u20682\u2069 (in the session: \u20681\u2069)', 'Name: \u2068not known\u2069 (in the session: \u2068Maya\u2069)'];
+    const lines = ['Visitor ID: 2 (in the session: 1)', 'Name: not known (in the session: Maya)'];
     const asked = (found) => shown(session({ conflicts: [{ conflict_id: 'x', differences: found }] }));
     same(asked(differences), [`Somebody else says they are Maya${lines.join('')}`]);
   },

@@ -50,9 +50,9 @@ export const tests = {
 
   async 'a line that no panel shows is told, set apart from the writing around it'() {
     const { texts } = await panel();
-    const lines = [{ id: 1, by: 'p1', name: 'Maya', text: 'Good.' }];
+    const lines = [{ id: 1, by: 'p1', name: 'מאיה', text: 'Good.' }];
     const told = () => texts.update({ lines, participant_id: 'p0' });
-    same([told(), told()], [['\u2068Maya\u2069: \u2068Good.\u2069'], []]);
+    same([told(), told()], [['\u2068מאיה\u2069: Good.'], []]);
   },
 
   async 'what others wrote is unread until the panel is open'() {

@@ -1,0 +1,34 @@
+import { loadLanguage, say } from '../../../widgets/catalogues/words.js';
+import { same } from './check.js';
+
+/** Behind a name of other writing, a colon and what follows it would change sides. */
+const apart = (/** @type {string} */ text) => `\u2068${text}\u2069`;
+
+export const tests = {
+  async 'a name of other writing is set apart from the sentence around it, and no other'() {
+    await loadLanguage(['en']);
+    same(say('sharing', { name: 'Noa Levi' }), 'Noa Levi shares the screen');
+    same(say('colon', { a: 'נועה לוי (2)', b: '1:30' }), `${apart('נועה לוי (2)')}: 1:30`);
+    same(say('sharing', { name: '\u202eNoa' }), `${apart('\u202eNoa')} shares the screen`);
+  },
+
+  async 'where one reads from the right, each is'() {
+    await loadLanguage(['he']);
+    try {
+      same(say('ring_title', { name: 'Noa (Levi)' }), `שיחה נכנסת: ${apart('Noa (Levi)')}`);
+      same(say('in_turn', { a: '', b: '' }), '');
+    } finally {
+      await loadLanguage(['en']);
+    }
+  },
+
+  async 'an address stays as it is, for whatever reads it'() {
+    await loadLanguage(['he']);
+    const url = 'https://video.example.com/join#0123';
+    try {
+      same(say('link_text', { url }).endsWith(`: ${url}`), true);
+    } finally {
+      await loadLanguage(['en']);
+    }
+  },
+};
