@@ -328,8 +328,15 @@ async def test_a_start_that_waits_for_room_says_so_and_can_be_taken_back(
     await expect(cancel).to_be_hidden()
     await double.tell(SessionWaiting(within_ms=60_000))
     await expect(waits).to_be_visible()
-    for each in (start, *others):
-        await expect(each).to_be_hidden()
+    voice, check = others
+    for each in (start, voice):
+        await expect(each).to_be_disabled()
+    await expect(check).to_be_hidden()
+    # Whoever clicks twice does not take back what the first click began.
+    above, below = await voice.bounding_box(), await cancel.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert below["y"] >= above["y"] + above["height"]
     await expect(cancel).to_be_focused()
     await page.keyboard.press("Enter")
     ended = await double.until_heard("session.end")

@@ -84,7 +84,7 @@ export class AgentIdle {
     const title = el('div', { role: 'status' }, this.#title);
     const help = el('p', { class: 'fine trouble', text: trouble });
     const said = el('div', { class: 'said' }, this.#avatar, title, this.#line, this.#help, help, this.#error);
-    this.actions = el('div', { class: 'actions' }, own, this.#cancel, this.#video, this.#voice, this.#check, this.#ways);
+    this.actions = el('div', { class: 'actions' }, own, this.#video, this.#voice, this.#cancel, this.#check, this.#ways);
     this.root = el('div', { class: 'message idle' }, said, this.actions, this.#devices);
   }
 
@@ -111,10 +111,10 @@ export class AgentIdle {
     setAttr(this.#dot, 'data-reach', waits ? 'hidden' : reach ?? 'unknown');
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
     setText(this.#help, live ? (able && panel?.help) || '' : alone);
-    const may = able && !watches && !live && !waits;
+    const may = able && !watches && !live;
     show(this.#video, may);
     show(this.#voice, may);
-    show(this.#check, may && this.#trouble === null);
+    show(this.#check, may && !waits && this.#trouble === null);
     if (waits === this.#cancel.hidden) {
       show(this.#cancel, waits);
       if (document.hasFocus()) (waits ? this.#cancel : this.#video.root).focus();
