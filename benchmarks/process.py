@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,9 +85,24 @@ def marked(mark: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if mark in process.environ().get(FAMILY, "").split():
+            if mark in environment_of(process).get(FAMILY, "").split():
                 found.append(process)
     return found
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """Return what a process was started with. Raises psutil.Error.
+
+    Between its call of exec(3) and the moment its program stands a process shows neither
+    arguments nor environment: it is looked at again, for a second at most. A thread of the kernel,
+    which has no program, and one that changed its title show none for good.
+    """
+    for _ in range(round(1 / LOOK_SECONDS)):
+        environment = process.environ()
+        if environment or process.cmdline() or not process.exe():
+            break
+        time.sleep(LOOK_SECONDS)
+    return environment
 
 
 class ChildFailed(RuntimeError):

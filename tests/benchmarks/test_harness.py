@@ -13,6 +13,7 @@ import sys
 import time
 from types import SimpleNamespace
 from typing import cast
+from unittest import mock
 
 import psutil
 import pytest
@@ -20,7 +21,7 @@ import pytest
 from benchmarks.arrivals import Arrivals
 from benchmarks.command import SCENARIOS, main, parser
 from benchmarks.histogram import Histogram
-from benchmarks.process import Child, ChildFailed, lives
+from benchmarks.process import FAMILY, Child, ChildFailed, environment_of, lives
 from benchmarks.scenario import Scenario
 from benchmarks.scheduling import SETATTR, SLICE_NS, run_at_once
 from benchmarks.websocket import connect
@@ -138,6 +139,22 @@ async def test_one_that_died_leaves_none_that_it_started_behind(words: str) -> N
     child, left = await crashed(words)
     await child.close()
     assert not lives(left)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "program", "looks"),
+    [([], "/bin/ray", 3), (["ray::IDLE"], "/bin/ray", 1), ([], "", 1)],
+    ids=["just started", "changed its title", "a thread of the kernel"],
+)
+def test_one_whose_program_does_not_stand_yet_is_looked_at_again(
+    arguments: list[str], program: str, looks: int
+) -> None:
+    environment = {FAMILY: "mark"}
+    process = mock.Mock(psutil.Process)
+    process.environ.side_effect = [{}, {}, environment]
+    process.cmdline.return_value, process.exe.return_value = arguments, program
+    assert environment_of(process) == (environment if looks > 1 else {})
+    assert process.environ.call_count == looks
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl")

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from benchmarks.command import NOISY, SCENARIOS, main
-from benchmarks.process import lives
+from benchmarks.process import environment_of, lives
 from tests.patience import PATIENCE
 
 LONG_S = 1_800.0 * PATIENCE
@@ -47,7 +47,7 @@ def marked(run: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == run and lives(process):
+            if environment_of(process).get(MARK) == run and lives(process):
                 found.append(process)
         except psutil.Error:
             continue
