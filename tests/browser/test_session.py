@@ -160,7 +160,7 @@ async def test_the_consumer_ends_and_a_second_session_works(people: People) -> N
         await until_counts(consumer, frames=10)
         await expect(tile).to_have_attribute("data-picture", picture)
 
-    # Nor is anybody seen by who goes on with the voice only, until both are again.
+    # Nor is anybody seen by who goes on with the voice only, nor are they until they turn it on.
     await consumer.evaluate(KEEP_CAMERA)
     await choose(consumer, "Voice only")
     await expect(tile).to_have_attribute("data-picture", "no")
@@ -170,6 +170,10 @@ async def test_the_consumer_ends_and_a_second_session_works(people: People) -> N
     for frame in (people.agent, consumer):
         await until_unseen(frame)
     await choose(consumer, "With video")
+    await until_counts(consumer, frames=20, energy=0.0001)
+    assert await consumer.evaluate(f"() => {CAMERA} == null")
+    await expect(tile).to_have_attribute("data-picture", "no")
+    await consumer.get_by_role("button", name="Turn camera on").click()
     await consumer.wait_for_function(f"() => {CAMERA}?.readyState === 'live'")
     await expect(consumer.get_by_role("button", name="Turn camera off")).to_be_visible()
     for frame in (people.agent, consumer):
