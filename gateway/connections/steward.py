@@ -12,23 +12,21 @@ from typing import TYPE_CHECKING, Protocol
 from broker.errors import ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
 from broker.messages import encode
 from broker.messages.client import SessionEnd, SessionJoin, SessionStart
-from broker.messages.cluster.base import Done
 from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
 from broker.messages.cluster.records import RecordGet
-from broker.messages.cluster.sessions import SessionWithdraw
 from broker.messages.cluster.trunk import Location, TrunkClose, TrunkReady
 from broker.messages.facts import (
     RequestDone,
     SessionEnded,
     SessionLeft,
     SessionMoved,
-    SessionWaiting,
 )
 from broker.tracing import Traces
 from broker.words import EndReason, LeaveReason, Role, Way
 from gateway.connections.attachment import attach
 from gateway.connections.stages import UNATTACHED, Stage
 from gateway.connections.standing import Standing
+from gateway.connections.start import Start
 from gateway.connections.unsaved import UnsavedCourier
 from gateway.links.directory import Directory
 from gateway.links.trunks import Trunk
@@ -95,15 +93,12 @@ class Steward:
         self._trunk_key = trunk_key
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._withdrawing: set[asyncio.Task[None]] = set()
+        self._start = Start(client, directory, settings)
         # What is to be done; each is taken when it is begun.
         self._move_to: Location | None = None
-        self._start: SessionStart | None = None
         self._join: tuple[SessionJoin, Location] | None = None
         self._offer: Location | None = None
         self._registers = False
-        self._withdrawal: SessionWithdraw | None = None
-        """Takes back the start that was asked for; until it is refused, or was followed."""
         # What happened before, so as not to do it again.
         self._left_epoch = 0
         self._attached_at = 0.0
@@ -120,30 +115,23 @@ class Steward:
 
     def start(self, message: SessionStart) -> bool:
         """Open a session; False when one is being opened."""
-        if self._start is not None:
+        if not self._start.ask(message):
             return False
-        self._start = message
         self.wake()
         return True
 
     @property
     def starts(self) -> bool:
         """Whether there is a start that could be taken back."""
-        return self._start is not None or self._withdrawal is not None
+        return self._start.is_revocable
 
     def withdraw(self, message: SessionEnd) -> None:
-        """Take back what was started.
-
-        No errand: it is for the one at work, which waits. It outlives the connection, too.
-        """
-        task = self._loop.create_task(self._withdraw(message))
-        self._withdrawing.add(task)
-        task.add_done_callback(self._withdrawing.discard)
+        """Take back what was started. No errand: it is for the one at work, which waits."""
+        self._start.withdraw(message)
 
     def on_queued(self, within_ms: int) -> None:
         """Say that the session being opened waits for a standby."""
-        if self._start is not None:
-            self._client.put(encode(SessionWaiting(within_ms=within_ms)))
+        self._start.on_queued(within_ms)
 
     def join(self, message: SessionJoin, location: Location) -> bool:
         """Come into a live session as further staff; False when that is being done."""
@@ -189,8 +177,7 @@ class Steward:
         if task is not None and not task.done():
             task.cancel()
             await asyncio.wait((task,))
-        if self._withdrawing:
-            await asyncio.wait(self._withdrawing)
+        await self._start.close()
 
     # Errands.
 
@@ -257,9 +244,9 @@ class Steward:
             location, self._move_to = self._move_to, None
             with self._errand("session.move"):
                 await self._move(location)
-        elif self._start is not None:
+        elif self._start.is_asked:
             with self._errand("session.start"):
-                await self._open(self._start)
+                await self._open()
         elif self._join is not None:
             with self._errand("session.join"):
                 await self._come_in(*self._join)
@@ -325,43 +312,10 @@ class Steward:
         ended = SessionEnded(seq=0, session_id=location.session_id, reason=reason or EndReason.LOST)
         self._client.sent_home(encode(ended))
 
-    async def _open(self, message: SessionStart) -> None:
-        standing = self._client.standing
-        assert standing is not None
-        try:
-            opening = standing.opening(
-                message.mode,
-                policy=self._settings.policy_of(standing.principal.account_id),
-                label=self._settings.label_of(standing.principal.account_id),
-            )
-            self._withdrawal = SessionWithdraw(
-                account_id=opening.account_id,
-                engagement_key=opening.engagement_key,
-                connection_id=standing.connection_id,
-            )
-            location = await self._directory.open_session(opening)
-        except SwitchboardError as error:
-            self._withdrawal = None
-            self._client.put(refused(error, message.id))
-        else:
-            self._client.put(encode(RequestDone(reply_to=message.id)))
+    async def _open(self) -> None:
+        location = await self._start.open()
+        if location is not None:
             self._offer, self._left_session, self._refused_session = location, None, None
-        finally:
-            self._start = None
-
-    async def _withdraw(self, message: SessionEnd) -> None:
-        try:
-            if self._withdrawal is not None:
-                await self._directory.ask(self._withdrawal, Done)
-            elif self._start is not None:
-                # Another errand has kept it from being asked for.
-                start, self._start = self._start, None
-                gone = Gone(ErrorCode.WITHDRAWN, "The start was taken back.")
-                self._client.put(refused(gone, start.id))
-        except SwitchboardError as error:
-            self._client.put(refused(error, message.id))
-        else:
-            self._client.put(encode(RequestDone(reply_to=message.id)))
 
     async def _come_in(self, message: SessionJoin, location: Location) -> None:
         try:
@@ -385,7 +339,7 @@ class Steward:
             if self._client.stage in UNATTACHED:
                 await self._follow(location)
         finally:
-            self._withdrawal = None
+            self._start.settle()
 
     async def _follow(self, location: Location) -> None:
         if self._left_session == location.session_id:

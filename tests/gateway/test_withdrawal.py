@@ -12,6 +12,7 @@ from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.presence import PresenceState, PresenceWatch
 from broker.messages.cluster.sessions import SessionOpen, SessionWithdraw
 from broker.messages.cluster.trunk import Location
+from gateway.connections.steward import Steward
 from tests.gateway.conftest import ENGAGEMENT, Widget, World
 
 METHOD = SessionWithdraw.method
@@ -106,6 +107,37 @@ async def test_it_is_taken_back_though_the_widget_closes_behind_it(world: World)
     await agent.say(**END)
     await agent.socket.close()
     await world.ledger.signal.until(lambda: queue.asked)
+
+
+async def test_a_connection_is_not_over_before_what_it_takes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that stops waits for its connections, and cuts its link to the ledger then."""
+    queue, agent = Queue(world), await starting(world)
+    reached, gate = asyncio.Event(), asyncio.Event()
+    ask, close = world.directory.ask, Steward.close
+    waited: list[bool] = []
+
+    async def held(request: Any, reply: type[ClusterMessage]) -> ClusterMessage:
+        reached.set()
+        await gate.wait()
+        return await ask(request, reply)
+
+    async def watched(steward: Steward) -> None:
+        closing = asyncio.ensure_future(close(steward))
+        # Many more turns of the loop than a close takes that waits for nothing.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        waited.append(not closing.done())
+        gate.set()
+        await closing
+
+    monkeypatch.setattr(world.directory, "ask", held)
+    monkeypatch.setattr(Steward, "close", watched)
+    await agent.say(**END)
+    await reached.wait()
+    await world.server.stop()
+    assert (waited, len(queue.asked)) == ([True], 1)
 
 
 async def test_one_that_another_errand_holds_up_never_reaches_the_ledger(
