@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 SCHEDULED = Path("/proc/self/schedstat")
 PATIENCE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
@@ -38,13 +35,3 @@ def seconds_waited() -> float:
     0 where the kernel does not say.
     """
     return int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0
-
-
-def waits_of_children() -> dict[str, float]:
-    """How long each thread of what this process has started has waited for a processor so far."""
-    found: dict[str, float] = {}
-    for process in psutil.Process().children(recursive=True):
-        for path in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
-            with suppress(OSError):
-                found[str(path)] = int(path.read_text().split()[1]) / 1e9
-    return found
