@@ -29,6 +29,8 @@ class LinkTiming:
     a process that was itself held up must first read what has come meanwhile."""
     backoff_first_s: float = 0.05
     backoff_last_s: float = 1.0
+    call_s: float = 5.0
+    """How long a call may take whose caller does not say."""
 
 
 class LedgerLink:
@@ -108,9 +110,11 @@ class LedgerLink:
         request: Request,
         reply: type[M],
         *,
-        timeout: float = 5.0,  # noqa: ASYNC109 - one bound over the wait for the link and the reply
+        timeout: float | None = None,  # noqa: ASYNC109 - one bound over wait and reply
     ) -> M:
         """Call the ledger, waiting for the link if it is down: `timeout` seconds for both.
+
+        Without one it is `LinkTiming.call_s`.
 
         A call whose link is lost is not repeated: whether it took effect is unknown.
 
@@ -118,7 +122,8 @@ class LedgerLink:
             Unavailable: `ledger_away`.
             SwitchboardError: what the ledger answered.
         """
-        deadline = asyncio.get_running_loop().time() + timeout
+        timeout_s = self._timing.call_s if timeout is None else timeout
+        deadline = asyncio.get_running_loop().time() + timeout_s
         end = await self._usable(deadline)
         return await call(
             end, request, reply, timeout_s=deadline - asyncio.get_running_loop().time()

@@ -38,12 +38,12 @@ from tests.patience import PATIENCE
 
 KEY = b"k" * 32
 HOST = "127.0.0.1"
-TIMING = LinkTiming(backoff_first_s=0.01, backoff_last_s=0.05)
+TIMING = LinkTiming(backoff_first_s=0.01, backoff_last_s=0.05, call_s=30.0 * PATIENCE)
 POLICY = LedgerPolicy(
     capacity_wait_s=10.0 * PATIENCE,
     probe_s=10.0 * PATIENCE,
     return_s=10.0 * PATIENCE,
-    settle_s=3.0,
+    settle_s=10.0 * PATIENCE,
     level_s=0.005,
     assign_s=10.0 * PATIENCE,
     linger_s=0.02,
@@ -280,7 +280,7 @@ class FakeGateway:
         return [read(model, payload) for name, payload in self.notices if name == method]
 
     async def open(self, key: str = "eng-1", account_id: str = ACCOUNT) -> Location:
-        return await self.link.call(opening(key, account_id), Location, timeout=30.0 * PATIENCE)
+        return await self.link.call(opening(key, account_id), Location)
 
     async def put(
         self,
@@ -296,9 +296,7 @@ class FakeGateway:
 
     async def takeover(self, session_id: str, epoch: int) -> Location:
         return await self.link.call(
-            SessionTakeover(session_id=session_id, observed_epoch=epoch),
-            Location,
-            timeout=8.0 * PATIENCE,
+            SessionTakeover(session_id=session_id, observed_epoch=epoch), Location
         )
 
     async def drain(self, node: str, deadline_s: float = 30.0) -> NodeState:
