@@ -15,7 +15,7 @@ from actors.link import dial
 from actors.listener import Listener
 from tests.ledger.fakes import HOST, KEY
 from tests.ledger.far import HELLO, Far, listen
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 
 @pytest.mark.parametrize("rounds", range(6))
@@ -33,21 +33,29 @@ async def test_who_is_being_accepted_when_a_listener_closes_is_dropped(rounds: i
                 pass  # the challenge, perhaps; then the end
 
 
-async def test_strangers_are_dropped_after_the_deadline_and_above_the_bound(
+async def test_strangers_are_dropped_after_the_deadline(far: Far, stack: AsyncExitStack) -> None:
+    _, port = await listen(far, stack, handshake_s=0.05)
+    reader, writer = await asyncio.open_connection(HOST, port)
+    async with asyncio.timeout(10.0 * PATIENCE):
+        await reader.read()  # the challenge, then the end
+    writer.close()
+
+
+async def test_strangers_above_the_bound_are_refused_until_one_goes(
     far: Far, stack: AsyncExitStack
 ) -> None:
-    _, port = await listen(far, stack, handshake_s=0.5 * PATIENCE, max_unproven=2)
+    listener, port = await listen(far, stack, handshake_s=60.0 * PATIENCE, max_unproven=2)
     strangers = [await asyncio.open_connection(HOST, port) for _ in range(2)]
     for reader, _ in strangers:
         await reader.readexactly(5)  # the challenge's head: the bound is reached
     reader, writer = await asyncio.open_connection(HOST, port)
     assert await refused(reader)
     writer.close()
-    for reader, writer in strangers:
-        await reader.read()  # to the end: dropped at the deadline
-        writer.close()
+    strangers.pop()[1].close()
+    await until(lambda: len(listener._unproven) == 1, "the listener forgets who went")
     end, _ = await dial(HOST, port, KEY, HELLO.to_bytes())
     end.close()
+    strangers.pop()[1].close()
 
 
 async def refused(reader: asyncio.StreamReader) -> bool:

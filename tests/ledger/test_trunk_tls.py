@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -35,11 +36,19 @@ def accepted(end: ListenedEnd, hello: bytes) -> None:
     end.accept(b"ready for " + hello)
 
 
-@pytest.fixture
-async def listener() -> AsyncIterator[tuple[Listener, int]]:
-    made = Listener(KEY, accepted, handshake_s=0.6 * PATIENCE, max_unproven=4, tls=Everywhere(KEY))
+@asynccontextmanager
+async def listening(handshake_s: float) -> AsyncIterator[tuple[Listener, int]]:
+    """Listen encrypted, with room for four who have proved nothing; gives the port, too."""
+    made = Listener(KEY, accepted, handshake_s=handshake_s, max_unproven=4, tls=Everywhere(KEY))
     yield made, await made.start(HOST, 0)
     await made.close()
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[tuple[Listener, int]]:
+    """Where there is time for a handshake."""
+    async with listening(10.0 * PATIENCE) as made:
+        yield made
 
 
 def test_the_same_key_makes_the_same_certificate_and_another_key_another() -> None:
@@ -81,11 +90,13 @@ async def test_who_knows_another_secret_gets_no_hello_through(
         await dial(HOST, listener[1], KEY, b"hello", tls=Everywhere(b"x" * 32))
 
 
-async def test_a_plain_dialler_and_a_stranger_without_certificate_are_refused(
-    listener: tuple[Listener, int],
-) -> None:
-    with pytest.raises((OSError, Unavailable)):
-        await dial(HOST, listener[1], KEY, b"hello")
+async def test_a_plain_dialler_is_dropped_at_the_deadline() -> None:
+    async with listening(0.3) as (_, port):
+        with pytest.raises((OSError, Unavailable), match=r"lost during|reset"):
+            await dial(HOST, port, KEY, b"hello", timeout_s=10.0 * PATIENCE)
+
+
+async def test_a_stranger_without_certificate_is_refused(listener: tuple[Listener, int]) -> None:
     stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     stranger.check_hostname = False
     stranger.verify_mode = ssl.CERT_NONE
@@ -98,13 +109,15 @@ async def test_a_plain_dialler_and_a_stranger_without_certificate_are_refused(
 
 
 async def test_handshakes_that_fail_do_not_use_up_the_listener(
-    listener: tuple[Listener, int],
+    listener: tuple[Listener, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(12):
-        _, writer = await asyncio.open_connection(HOST, listener[1])
-        writer.write(b"GET / HTTP/1.1\r\n\r\n")
-        writer.close()
-    await until(lambda: not listener[0]._unproven, "the strangers forgotten")
+    with monkeypatch.context() as soon:
+        soon.setattr(listener[0], "_handshake_s", 0.05)
+        for _ in range(12):
+            _, writer = await asyncio.open_connection(HOST, listener[1])
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            writer.close()
+        await until(lambda: not listener[0]._unproven, "the strangers forgotten")
     _, ready = await dial(HOST, listener[1], KEY, b"late", tls=Everywhere(KEY))
     assert ready == b"ready for late"
 
