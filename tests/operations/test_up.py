@@ -333,7 +333,7 @@ async def test_a_gateway_of_which_a_part_has_ended_ends(caplog: pytest.LogCaptur
     async def fails() -> None:
         raise RuntimeError("a mistake of ours")
 
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(10 * PATIENCE):
         part = asyncio.create_task(fails())
         assert await stopped(asyncio.Event(), [part])
     assert "a part of the gateway ended" in caplog.text
@@ -341,5 +341,5 @@ async def test_a_gateway_of_which_a_part_has_ended_ends(caplog: pytest.LogCaptur
         await part
     told = asyncio.Event()
     told.set()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(10 * PATIENCE):
         assert not await stopped(told, [])
