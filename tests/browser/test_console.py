@@ -304,8 +304,10 @@ async def test_a_gateway_that_hangs_is_told_and_asked_again(
     )
     operators.hang.add("ends")
     await log_in(page)
-    await expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
-    await expect(page.get_by_role("region", name="Nodes")).to_be_visible()
+    # Others may be late as well, where half a second is soon over, and are asked again.
+    ends = page.locator("[data-section=ends]")
+    await expect(ends.get_by_text("The service cannot be reached.")).to_be_visible()
+    await expect(page.get_by_role("region", name="Nodes")).to_contain_text("n1")
 
 
 async def test_what_is_old_says_since_when_and_nothing_is_read_out_at_each_look(
