@@ -135,9 +135,13 @@ class Widget:
     async def _read(self) -> None:
         try:
             async for data in self._socket:
+                message = json.loads(data)
                 async with self._changed:
-                    self.heard.append(json.loads(data))
+                    self.heard.append(message)
                     self._changed.notify_all()
+                if message["type"] == "connection.unheard":
+                    # As a page does: who has nothing to say for long is there all the same.
+                    await self.tell("connection.ping")
         finally:
             async with self._changed:
                 self.closed = self._socket.close_code or 1006
