@@ -43,7 +43,8 @@ class Call:
         """Agent and consumer, the invitation ringing."""
         consumer = await self.consumer()
         agent = await self.agent()
-        self.session_id = (await ring(agent, consumer))["session_id"]
+        # To make up for what used the standbys up just before may take longer than a start waits.
+        self.session_id = (await ring(agent, consumer, Widget.insist))["session_id"]
         return agent, consumer
 
     async def talking(self) -> tuple[Widget, Widget]:
