@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 SCHEDULED = Path("/proc/self/schedstat")
 PATIENCE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
+LATE_S = 0.1
+"""Who looks a hundred times a second and is so late was held up."""
 
 
 async def until(
@@ -35,3 +39,25 @@ def seconds_waited() -> float:
     0 where the kernel does not say.
     """
     return int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0
+
+
+class Standstill:
+    """For how long this process stood still: stopped, paused with its machine, or not scheduled.
+
+    Whoever judges others by when something comes of them looks from more than one place, often, and
+    before it takes note of what has come: so long as nobody looked, nobody can have seen it come.
+    """
+
+    def __init__(self) -> None:
+        self._looking = threading.Lock()
+        self._looked = time.monotonic()
+        self._seconds = 0.0
+
+    def look(self) -> float:
+        """Return the seconds in all, of stretches longer than `LATE_S`; any thread may look."""
+        with self._looking:
+            late = time.monotonic() - self._looked
+            self._looked += late
+            if late > LATE_S:
+                self._seconds += late
+            return self._seconds

@@ -26,7 +26,7 @@ from benchmarks.media.pump import Pump
 from benchmarks.media.remote import read
 from benchmarks.media.sink import Sink
 from benchmarks.media.source import Camera, Track
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, Standstill
 from tests.widget import Message, Refused, Widget
 
 PROFILE = "SRTP_AEAD_AES_128_GCM"
@@ -82,10 +82,16 @@ def waiting(ear: socket.socket) -> int:
 
 
 class Reception:
-    """When each track of others came last, and the longest pauses by what was being done."""
+    """When each track of others came last, and the longest pauses by what was being done.
+
+    What this process stood still is no pause: it sends what it gets.
+    """
 
     def __init__(self) -> None:
         self.phase = "calm"
+        self.still = Standstill()
+        self._stood: dict[int, float] = {}
+        """How long that was when the last packet came, by track."""
         self.came: dict[int, float] = {}
         """Time of the last packet, by track."""
         self.gaps: dict[str, float] = {}
@@ -93,16 +99,17 @@ class Reception:
 
     def note(self, number: int) -> None:
         """A packet of a track came."""
-        now = time.monotonic()
-        self._longest(now - self.came.get(number, now))
-        self.came[number] = now
+        self._pause(number)
+        self.came[number], self._stood[number] = time.monotonic(), self.still.look()
 
     def finish(self) -> None:
         """Count the pauses that last until now."""
-        for came in self.came.values():
-            self._longest(time.monotonic() - came)
+        for number in self.came:
+            self._pause(number)
 
-    def _longest(self, gap: float) -> None:
+    def _pause(self, number: int) -> None:
+        stood, now = self.still.look(), time.monotonic()
+        gap = now - self.came.get(number, now) - (stood - self._stood.get(number, stood))
         self.gaps[self.phase] = max(self.gaps.get(self.phase, 0.0), gap)
 
 
@@ -162,6 +169,7 @@ class Streaming:
                     await self._hang_up()
                     if await self._connected(heard):
                         self.epoch, self._since = heard, time.monotonic()
+                self.reception.still.look()
                 await asyncio.sleep(LOOK_S)
         finally:
             self.reception.finish()
