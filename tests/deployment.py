@@ -86,8 +86,8 @@ class Deployment:
         if not self.host:
             self.kill()
             raise AssertionError("The demo did not start:\n" + "\n".join(self._lines))
-        config = httpx.get(f"{self.host}/demo-config.json").raise_for_status().json()
-        self.gateway = config["gateway"]
+        config = httpx.get(f"{self.host}/demo-config.json", trust_env=False, timeout=START_S)
+        self.gateway = config.raise_for_status().json()["gateway"]
 
     def __exit__(
         self,

@@ -7,7 +7,7 @@ import itertools
 import json
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import httpx
@@ -183,9 +183,11 @@ async def accept(consumer: Widget, *, mode: str = "video", ask: Ask = Widget.req
     await ask(consumer, "invitation.accept", invitation_id=invitation["invitation_id"], mode=mode)
 
 
-def plain_http(origin: str) -> httpx.AsyncClient:
+def plain_http(origin: str, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """A client for loopback; without TLS certificates, whose loading costs more than a request."""
-    return httpx.AsyncClient(base_url=origin, verify=False, trust_env=False, timeout=WAIT_S)
+    return httpx.AsyncClient(
+        base_url=origin, headers=headers, verify=False, trust_env=False, timeout=WAIT_S
+    )
 
 
 async def agent_widget(

@@ -250,7 +250,9 @@ async def shoot(page: Page, name: str) -> None:
 def recorded(demo: Deployment, engagement_key: str) -> dict[str, Any]:
     """The record of the one session of an engagement, by the server API."""
     headers = {"Authorization": f"Bearer {demo.api_key}"}
-    with httpx.Client(base_url=demo.gateway, headers=headers, trust_env=False) as api:
+    with httpx.Client(
+        base_url=demo.gateway, headers=headers, trust_env=False, timeout=20 * PATIENCE
+    ) as api:
         listed = api.get("/v1/sessions", params={"limit": 200}).raise_for_status().json()
         [found] = [s for s in listed["sessions"] if s["engagement_key"] == engagement_key]
         record: dict[str, Any] = api.get(f"/v1/sessions/{found['session_id']}").json()

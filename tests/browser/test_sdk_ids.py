@@ -15,7 +15,7 @@ from playwright.async_api import WebSocket, expect
 
 from tests.browser.demo import People, recorded
 from tests.deployment import Deployment
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 TOLD = ("connection.hello", "engagement.update")
 
@@ -104,6 +104,8 @@ async def test_both_sides_ids_are_told_and_recorded(
 
 
 def demo_account(demo: Deployment) -> str:
-    config = httpx.get(f"{demo.host}/demo-config.json", trust_env=False).json()
+    config = httpx.get(
+        f"{demo.host}/demo-config.json", trust_env=False, timeout=20 * PATIENCE
+    ).json()
     account: str = config["account_id"]
     return account

@@ -7,7 +7,6 @@ import re
 import time
 from typing import Any
 
-import httpx
 from playwright.async_api import Frame, Locator, expect
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,6 +22,7 @@ from tests.browser.demo import (
 )
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
+from tests.widget import plain_http
 
 GRADES = ("good", "fair", "poor")
 
@@ -73,7 +73,7 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
 
 async def exported(demo: Deployment) -> dict[str, float]:
     """How many packets the relays have forwarded, by direction, as the gateway shows it."""
-    async with httpx.AsyncClient(base_url=demo.gateway, trust_env=False) as http:
+    async with plain_http(demo.gateway) as http:
         text = (await http.get("/metrics")).raise_for_status().text
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
@@ -114,7 +114,7 @@ def well(media: dict[str, Any]) -> bool:
 async def until_support_sees_both(people: People) -> None:
     """Wait until the server API shows both transports, and what each widget measured on them."""
     key = {"Authorization": f"Bearer {people.demo.api_key}"}
-    async with httpx.AsyncClient(base_url=people.demo.gateway, headers=key, trust_env=False) as api:
+    async with plain_http(people.demo.gateway, key) as api:
         session = (await api.get("/v1/sessions", params={"limit": 1})).json()["sessions"][0]
         seen: dict[str, Any] = {}
         for _ in range(int(80 * PATIENCE)):
@@ -333,7 +333,7 @@ async def test_the_picture_in_the_agents_token_rings_and_stays(
     """From the brand's backend, which mints the token, to what the consumer looks at."""
     wish = {"kind": "agent", "agent_id": "31", "name": "Robin Vogel", "picture": FACE}
     headers = {"Authorization": f"Bearer {demo.api_key}"}
-    async with httpx.AsyncClient(base_url=demo.gateway, headers=headers, trust_env=False) as api:
+    async with plain_http(demo.gateway, headers) as api:
         minted = (await api.post("/v1/tokens", json=wish)).raise_for_status().json()
     # The demo's own login stands in for the address where the brand gives its agents tokens.
     await people.context.route("**/demo/agent-token", lambda route: route.fulfill(json=minted))

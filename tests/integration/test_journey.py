@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
 import psutil
 import pytest
 
 from tests.calls import Call
-from tests.widget import WAIT_S, Refused, Widget, consumer_widget, guest_widget
+from tests.widget import WAIT_S, Refused, Widget, consumer_widget, guest_widget, plain_http
 
 MOST_HELD = 10
 """Sessions in a row, of which one is to be held by a process that has held another."""
@@ -124,7 +123,7 @@ async def test_a_guest_waits_in_the_lobby_until_admitted(call: Call) -> None:
     agent, _ = await call.talking()
     url = (await agent.request("guest.invite"))["url"]
     # A preview opens the link, and whoever presses Join may lose the page: both use nothing up.
-    async with httpx.AsyncClient(base_url=call.origin) as http:
+    async with plain_http(call.origin) as http:
         for _ in range(2):
             assert (await http.get(url)).status_code == 200
             lost = await http.post("/v1/guest", json={"code": url.split("#")[1], "name": "Eve"})
@@ -140,7 +139,7 @@ async def test_a_guest_waits_in_the_lobby_until_admitted(call: Call) -> None:
     with pytest.raises(Refused) as refusal:
         await guest.request("guest.invite")
     assert refusal.value.code == "not_permitted"
-    async with httpx.AsyncClient(base_url=call.origin) as http:
+    async with plain_http(call.origin) as http:
         used = await http.post("/v1/guest", json={"code": url.split("#")[1], "name": "Eve"})
     assert used.status_code in (404, 410)
     await finish(agent)

@@ -96,7 +96,7 @@ def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path:
             "pid": up.pid,
         }
         trust = ssl.create_default_context(cafile=certificate)
-        with httpx.Client(verify=trust, trust_env=False) as client:
+        with httpx.Client(verify=trust, trust_env=False, timeout=WAIT_S) as client:
             until("ready", lambda: client.get(f"https://{at}/readyz").status_code == 200)
             assert client.get(f"https://{at}/agent").status_code == 200
         with connect(
