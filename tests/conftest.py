@@ -75,6 +75,8 @@ floods, or brings browsers together. All else of these computes, runs on virtual
 what happens."""
 LAST = "tests/browser/test_units.py"
 """The last file in order. Its tests take a second and share a page that is quickly made."""
+LONG_S = 300.0 * PATIENCE
+"""What a test may take of the categories whose first tests start Ray, a deployment or a browser."""
 ALONE_AT: set[str] = set()
 """The workers of pytest-xdist that had tests of `ALONE`."""
 FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
@@ -115,6 +117,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name not in (*BESIDE, *ALONE):
             raise pytest.UsageError(f"{item.path} lies in no category that conftest.py names.")
         item.add_marker(name)
+        if name in ALONE and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONG_S))
     items.sort(key=turn)
 
 
