@@ -74,6 +74,16 @@ async def kept(world: World, session: FakeSession, *entries: JournalEntry) -> No
     assert len(world.room.unsaved) == bool(entries)
 
 
+async def test_what_cannot_be_read_costs_nobody_the_trunk(world: World) -> None:
+    """It is said on each trunk that there is: who came back by another would lose that as well."""
+    widget, session = await attached(world)
+    caller = await session.caller()
+    caller.end.notify(SessionUnsaved.method, b"{}")
+    caller.say(type="roster.changed", seq=2, roster=[])
+    assert (await widget.next())["type"] == "roster.changed"
+    assert len(session.seen) == 1
+
+
 async def succeeded(world: World, epoch: int = 2) -> Successor:
     """An actor that continues the session, once the one before is gone."""
     successor = Successor(epoch)

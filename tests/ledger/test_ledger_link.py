@@ -11,7 +11,7 @@ import pytest
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import call
 from broker.errors import ErrorCode, Unavailable
-from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.cluster.sessions import SessionLocate
 from tests.ledger.fakes import KEY, TIMING, Home
@@ -123,3 +123,20 @@ async def test_the_ledger_may_call_and_notify_a_member(far: Far, stack: AsyncExi
     far.ends[0].notify("x", b"1")
     far.ends[0].notify("x", b"2")
     await until(lambda: heard == [b"1", b"2"], "two notices")
+
+
+async def test_a_notice_that_a_member_cannot_read_costs_it_no_link(
+    far: Far, stack: AsyncExitStack
+) -> None:
+    home, heard = Home(), list[PoolLevel]()
+    _, home.port = await listen(far, stack)
+    link = reconnecting(
+        home, stack, on_notice=lambda _, payload: heard.append(read(PoolLevel, payload))
+    )
+    await link.start()
+    await link.wait_up(5)
+    level = PoolLevel(standbys=1, live=0, queued=0)
+    far.ends[0].notify("pool.level", b"{}")
+    far.ends[0].notify("pool.level", level.to_bytes())
+    await until(lambda: heard == [level], "what comes behind it")
+    assert (len(far.ends), link.is_up) == (1, True)

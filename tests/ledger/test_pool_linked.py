@@ -6,9 +6,13 @@ import asyncio
 import itertools
 from contextlib import suppress
 
+import pytest
+
 from actors.ledger_link import LedgerLink
+from broker.errors import Forbidden
+from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.cluster.members import LinkHello
-from broker.messages.cluster.nodes import PoolLinked
+from broker.messages.cluster.nodes import NodeQuery, PoolLinked
 from gateway.links.ledger_client import LedgerClient
 from gateway.links.shards import Shards
 from tests.ledger.conftest import Town
@@ -16,6 +20,10 @@ from tests.ledger.fakes import KEY, TIMING
 from tests.patience import until
 
 _numbers = itertools.count(1)
+
+
+class _OtherVacate(ClusterMessage):
+    closed: int = 7
 
 
 async def pool(town: Town) -> LedgerLink:
@@ -45,6 +53,14 @@ async def test_gateways_hear_first_whether_there_is_a_pool_and_then_when_it_chan
         False,
     ]
     assert [each.linked for each in late.told(PoolLinked.method, PoolLinked)] == [True, False]
+
+
+async def test_what_a_pool_says_and_the_ledger_cannot_read_costs_it_no_link(town: Town) -> None:
+    link = await pool(town)
+    assert link.notify("pool.vacate", _OtherVacate())
+    # Read behind it: an answer on the same link, of a call that a pool may not make.
+    with pytest.raises(Forbidden):
+        await link.call(NodeQuery(), Done)
 
 
 async def test_one_of_several_ledgers_with_its_pool_is_enough(town: Town) -> None:
