@@ -37,7 +37,8 @@ class _Write:
 class Writer:
     """All writes of a ledger, in the order they were asked for.
 
-    A refused or failing write harms no other one of its transaction. At most `writes_limit` wait;
+    A refused write harms no other one of its transaction, and one that fails only holds the others
+    up. At most `writes_limit` wait;
     further ones get `ledger_away`. `on_failed` is told of each transaction that fails. When the
     term is lost everything fails, `on_term_lost` is told once, and the writer stops. The ledger
     calls `close()`, which lets the transaction at work finish and fails the rest.
@@ -130,39 +131,55 @@ class Writer:
                     raise
         self._refuse_waiting()
 
-    async def _settle(self, batch: list[_Write], tries: int = _TRIES) -> None:
-        try:
-            async with asyncio.timeout(self._commit_s):
-                outcomes = await self._commit(batch)
-        except TermLost:
-            raise
-        except Exception as error:
-            # Whatever it was, the writer goes on: one entry that nobody can store must not stop
-            # the journals of all others.
-            self._on_failed()
-            if _state(error).startswith(_UNDONE) and tries > 1:
-                await self._settle(batch, tries - 1)
-                return
-            if len(batch) > 1 and not _is_away(error):
-                # One write does not fit; alone, each gets its own answer.
-                for write in batch:
-                    await self._settle([write])
-                return
-            _log.error("A write failed.", extra={"writes": len(batch)}, exc_info=True)
-            _fail(
-                batch,
-                _away()
-                if _is_away(error)
-                else Internal(ErrorCode.INTERNAL, "The write does not fit the database."),
-            )
-            return
-        for write, outcome in zip(batch, outcomes, strict=True):
-            if write.outcome.done():
+    async def _settle(self, batch: list[_Write]) -> None:
+        """Commit a batch; one that fails by halves, in order, until what does not fit is alone.
+
+        The halves have `commit_s` together, and the database itself may fail meanwhile: whoever
+        writes next waits for all of it. What is left then is refused, to be asked for once more.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, parts = loop.time() + self._commit_s, [batch]
+        while parts:
+            part = parts.pop()
+            error = await self._try(part, deadline)
+            if error is None:
                 continue
-            if isinstance(outcome, Exception):
-                write.outcome.set_exception(outcome)
+            if part is batch:
+                deadline = loop.time() + self._commit_s
+            if len(part) > 1 and not _is_away(error):
+                # Of a batch that fails one failure counts, however many halves fail with it.
+                if part is batch:
+                    self._on_failed()
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]
+                continue
+            _log.error("A write failed.", extra={"writes": len(part)}, exc_info=error)
+            self._on_failed()
+            if _is_away(error):
+                parts.append(part)
+                break
+            _fail(part, Internal(ErrorCode.INTERNAL, "The write does not fit the database."))
+        for part in parts:
+            _fail(part, _away())
+
+    async def _try(self, batch: list[_Write], deadline: float) -> Exception | None:
+        """Commit writes and answer them, or say what failed; what was undone is tried again."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    outcomes = await self._commit(batch)
+            except TermLost:
+                raise
+            except Exception as error:
+                # Whatever it was, the writer goes on: one entry that nobody can store must not stop
+                # the journals of all others.
+                if not (_state(error).startswith(_UNDONE) and tries_left):
+                    return error
+                self._on_failed()
             else:
-                write.outcome.set_result(outcome)
+                _answer(batch, outcomes)
+                break
+        return None
 
     async def _commit(self, batch: list[_Write]) -> list[Any]:
         outcomes = await self._database.write(lambda connection: _apply(connection, batch))
@@ -183,7 +200,7 @@ def _apply(connection: sa.Connection, batch: list[_Write]) -> list[Any]:
             run.append(write.work)
             continue
         outcomes += _append(connection, run)
-        outcomes.append(_try(connection, write.work))
+        outcomes.append(_do(connection, write.work))
     outcomes += _append(connection, run)
     return outcomes
 
@@ -194,12 +211,22 @@ def _append(connection: sa.Connection, run: list[Append]) -> list[Appended | Swi
     return outcomes
 
 
-def _try(connection: sa.Connection, job: Work[Any]) -> Any:
+def _do(connection: sa.Connection, job: Work[Any]) -> Any:
     try:
         with connection.begin_nested():
             return job(connection)
     except (SwitchboardError, sa.exc.IntegrityError) as error:
         return error
+
+
+def _answer(batch: list[_Write], outcomes: list[Any]) -> None:
+    for write, outcome in zip(batch, outcomes, strict=True):
+        if write.outcome.done():
+            continue
+        if isinstance(outcome, Exception):
+            write.outcome.set_exception(outcome)
+        else:
+            write.outcome.set_result(outcome)
 
 
 def _fail(batch: list[_Write] | deque[_Write], error: SwitchboardError) -> None:
