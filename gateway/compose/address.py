@@ -8,6 +8,7 @@ import ray
 from ray.exceptions import RayError
 
 from broker.errors import ErrorCode, Unavailable
+from gateway.compose.look_up import LookUp
 from gateway.compose.options import LOOK_UP_S, NAMESPACE, ledger_name
 
 
@@ -15,7 +16,8 @@ class LedgerAddress:
     """Finds a shard's ledger: where it was, then by Ray, since a restart may have moved it."""
 
     def __init__(self, shard: int = 0) -> None:
-        self._name = ledger_name(shard)
+        name = ledger_name(shard)
+        self._actor = LookUp(lambda: ray.get_actor(name, NAMESPACE))
         self._known: tuple[str, int] | None = None
         self._trust = False
 
@@ -26,7 +28,7 @@ class LedgerAddress:
             return self._known
         try:
             async with asyncio.timeout(LOOK_UP_S):
-                ledger = await asyncio.to_thread(ray.get_actor, self._name, NAMESPACE)
+                ledger = await self._actor()
                 # While Ray starts it anew the question waits for it; otherwise it would fail at
                 # once, and whoever asks again later would hear of the ledger later.
                 self._known = await ledger.address.options(max_task_retries=-1).remote()

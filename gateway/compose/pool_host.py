@@ -21,6 +21,7 @@ from broker.messages.cluster.members import LinkHello
 from gateway.commands import logs
 from gateway.compose.actor_class import actor_class
 from gateway.compose.address import LedgerAddress
+from gateway.compose.look_up import LookUp
 from gateway.compose.node import node_name
 from gateway.compose.options import (
     ACTOR_START_S,
@@ -61,6 +62,7 @@ class PoolHost:
         self._settings = settings
         self._pools: list[Pool] = []
         self._nodes: list[RayNode] = []
+        self._look_up = LookUp(list_nodes)
         self._strays = Strays()
         self._strays_due = 0.0
         # Not those of the looks at Ray: while its GCS is away each start may hold one for a minute.
@@ -132,7 +134,7 @@ class PoolHost:
 
     async def _media_nodes(self, within_s: float) -> list[RayNode]:
         async with asyncio.timeout(within_s):
-            nodes = await asyncio.to_thread(list_nodes)
+            nodes = await self._look_up()
         return [each for each in nodes if each.media_slots > 0]
 
     async def _end_strays(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,10 +17,10 @@ import actors.ledger
 from broker.errors import Unavailable
 from broker.messages.cluster.nodes import NodeList, PoolLevel
 from gateway.commands import logs
-from gateway.compose import ledger_host
+from gateway.compose import address, ledger_host
 from gateway.compose.address import LedgerAddress
 from gateway.compose.settings import ClusterSettings
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 Place = tuple[str, int]
 
@@ -177,3 +178,30 @@ async def test_where_it_was_is_tried_while_ray_is_away_and_ray_is_asked_each_tim
     found = [await find() for _ in range(4)]
     assert found == [("first", 1)] * 4
     assert asked == 3, "all but the second, which trusts the first"
+
+
+async def test_who_looks_for_a_ledger_while_ray_is_away_keeps_one_thread_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long and often: the process has few, and other work needs one, too."""
+    actor, find, asked, back = Actor(), LedgerAddress(), 0, threading.Event()
+
+    def get_actor(name: str, namespace: str) -> Actor:
+        nonlocal asked
+        asked += 1
+        assert back.wait(30 * PATIENCE)
+        return actor
+
+    monkeypatch.setattr(ray, "get_actor", get_actor)
+    monkeypatch.setattr(address, "LOOK_UP_S", 0.02)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await find()
+    assert asked == 1
+    monkeypatch.setattr(address, "LOOK_UP_S", 30 * PATIENCE)
+    looking = asyncio.create_task(find())
+    await asyncio.sleep(0)
+    back.set()
+    assert await looking == ("first", 1), "by the question that stood all the time"
+    assert (await find(), await find()) == (("first", 1), ("first", 1))
+    assert asked == 2

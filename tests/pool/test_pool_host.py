@@ -95,6 +95,29 @@ async def test_a_pool_that_could_not_start_starts_when_it_can(
     await host.stop()
 
 
+async def test_looks_that_ray_does_not_answer_keep_one_thread_waiting(
+    monkeypatch: pytest.MonkeyPatch, pool: Recorder
+) -> None:
+    looks, back = 0, threading.Event()
+
+    def list_nodes() -> list[RayNode]:
+        nonlocal looks
+        looks += 1
+        assert looks == 1 or back.wait(30 * PATIENCE)
+        return [NODE]
+
+    monkeypatch.setattr(pool_host, "list_nodes", list_nodes)
+    monkeypatch.setattr(pool_host, "LOOK_UP_S", 0.01)
+    host = pool_host.PoolHost(SETTINGS)
+    await host.start()
+    refilled = pool.refilled
+    await until(lambda: pool.refilled > refilled + 3, "looks that came to nothing")
+    assert looks == 2
+    back.set()
+    await until(lambda: looks > 2, "looks as before")
+    await host.stop()
+
+
 async def test_what_lost_its_link_between_two_looks_is_ended_before_what_never_had_one(
     monkeypatch: pytest.MonkeyPatch, pool: Recorder
 ) -> None:
