@@ -12,6 +12,7 @@ from actors.ledger.standbys import Actor
 from broker.messages.cluster.tenure import SessionCommitted
 from broker.messages.cluster.trunk import Location
 from broker.messages.parts import EngagementIds
+from broker.words import EndReason
 
 _REMEMBERED = 10_000
 
@@ -53,6 +54,8 @@ class Live:
     """The next epoch is on its way to the database: nobody knows yet whose the session is."""
     sought: bool = False
     """Whether its last holder was looked for before it is given up; anew with each holder."""
+    ends_as: EndReason | None = None
+    """It is over for everybody, and that could not be written yet: it gets no holder any more."""
     ended: bool = False
 
     @property

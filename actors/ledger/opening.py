@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +25,15 @@ from actors.ledger.stop import stop
 from actors.ledger.under_way import UnderWay, withdrawn
 from actors.ledger.writer import Writer
 from actors.link import End, call
-from broker.errors import Conflict, ErrorCode, NotFound, SwitchboardError, TooFast, Unavailable
+from broker.errors import (
+    Conflict,
+    ErrorCode,
+    Gone,
+    NotFound,
+    SwitchboardError,
+    TooFast,
+    Unavailable,
+)
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.sessions import SessionOpen, SessionWithdraw
 from broker.messages.cluster.tenure import Journalled, SessionAssign
@@ -105,6 +114,11 @@ class Openings:
         if row is not None and key not in self._under_way and self._directory.of(key) is None:
             await self._load()
         live = self._directory.of(key)
+        if live is not None and live.ends_as is not None:
+            self._rescue.begin(live)
+            with suppress(Gone):
+                await self._rescue.located(live)
+            live = self._directory.of(key)
         if live is not None and live.session_id == ask.session_id:
             if live.holder is None:
                 self._rescue.begin(live)
@@ -195,7 +209,7 @@ class Openings:
         if way.withdrawn:
             # Its actor has not heard that it is durable, so nobody was told of it.
             stop(self._chores, standby)
-            await self._rescue.close(live, EndReason.ENDED_BY_AGENT)
+            await self._end(live)
             raise withdrawn()
         live.settle(standby)
         if phase is SessionPhase.ENDED:
@@ -207,6 +221,18 @@ class Openings:
             self._rescue.begin(live)
         live.commit_to(standby)
         return live
+
+    async def _end(self, live: Live) -> None:
+        """End what was taken back; where that cannot be written now, as soon as it can be."""
+        try:
+            await self._rescue.close(live, EndReason.ENDED_BY_AGENT)
+        except SwitchboardError as error:
+            _log.warning(
+                "A start that was taken back is not ended yet.",
+                extra={"session_id": live.session_id, "why": str(error)},
+            )
+            live.ends_as, live.homeless_ms = EndReason.ENDED_BY_AGENT, self._now_ms()
+            self._directory.add(live)
 
     async def _named(self, session_id: str) -> sa.Row[Any] | None:
         """Find the session of this name, live or over."""

@@ -78,7 +78,8 @@ class Rescue:
         """Sessions that have a standby and are on their way to it."""
 
     def begin(self, live: Live) -> None:
-        """See to it that somebody holds the session; a running attempt goes on."""
+        """See to it that somebody holds the session, or that one that is over is ended in its
+        record; a running attempt goes on."""
         if live.rescue is None and not live.ended:
             live.rescue = self._chores.start(self._run(live))
 
@@ -184,7 +185,9 @@ class Rescue:
 
     async def _run(self, live: Live) -> None:
         try:
-            if not await self._still_held(live):
+            if live.ends_as is not None:
+                await self.close(live, live.ends_as)
+            elif not await self._still_held(live):
                 await self._find_home(live)
         except (Gone, NotFound):
             # Its end was written, and whoever wrote it did not live to hear that it was.

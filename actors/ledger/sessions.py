@@ -271,6 +271,9 @@ class Sessions:
         try:
             # A transaction whose outcome was unknown may have left a session that memory lacks.
             await self.load()
+            for live in self.directory:
+                if live.ends_as is not None:
+                    self.rescue.begin(live)
             now_ms = self._now_ms()
             lost = [live for live in self.directory if self._is_lost(live, now_ms)]
             given_up = [live for live in lost if live.sought]
@@ -306,7 +309,9 @@ class Sessions:
 
     def _is_lost(self, live: Live, now_ms: int) -> bool:
         policy = self._policy
-        return live.is_lost(now_ms, policy.lost_after_ms, policy.lost_at_last_ms)
+        return live.ends_as is None and live.is_lost(
+            now_ms, policy.lost_after_ms, policy.lost_at_last_ms
+        )
 
     async def _live(self, session_id: str) -> Live:
         live = self.directory.get(session_id)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from actors.ledger import keeping
 from actors.ledger.database import Work
-from actors.ledger.rows import NewSession
+from actors.ledger.rows import Ending, NewSession
 from actors.ledger.standbys import Actor, Standbys
 from actors.ledger.under_way import UnderWay
 from actors.ledger.writer import Writer
@@ -24,6 +25,7 @@ from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, BRIEF, KEY, POLICY, FakeGateway, opening
+from tests.ledger.keepers import keeper_link
 from tests.patience import until
 
 PAGE = "c1"
@@ -166,6 +168,62 @@ async def test_a_session_that_is_being_written_is_ended_before_anybody_hears_of_
     assert (actor.committed, told & {"session.attach"}) == ([], set())
     await town.actor()
     await gateway.link.call(asked(), Location)
+
+
+@pytest.mark.parametrize("asks", ["the keeper", "the agent again", "who comes to it"])
+async def test_one_whose_end_cannot_be_written_now_rings_nobody_and_is_ended_later(
+    town: Town, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    gateway, actor = await town.gateway(), await town.actor()
+    await gateway.put("consumer")
+    written, gate, do = asyncio.Event(), asyncio.Event(), Writer.do
+    is_away = True
+    names: list[str] = []
+
+    async def held(writer: Writer, job: Work[Any]) -> Any:
+        if isinstance(job, Ending) and is_away:
+            raise Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.")
+        done = await do(writer, job)
+        if isinstance(job, NewSession):
+            names.append(job.session_id)
+            written.set()
+            await gate.wait()
+        return done
+
+    monkeypatch.setattr(Writer, "do", held)
+    started = asyncio.ensure_future(gateway.link.call(asked(), Location))
+    await written.wait()
+    taking = asyncio.ensure_future(withdraw(gateway))
+    with pytest.raises(Conflict):
+        await gateway.open()
+    gate.set()
+    await taking
+    assert await is_withdrawn(started)
+    await until(lambda: actor.stopped, "the end of its actor")
+    another = await town.actor()
+    with pytest.raises(Unavailable):
+        await gateway.takeover(names[0], 1)
+    with pytest.raises(Unavailable):
+        await gateway.open()
+    told = {method for method, _ in gateway.notices}
+    assert (actor.committed, another.session_id, told & {"session.attach"}) == ([], None, set())
+    is_away = False
+    match asks:
+        case "the keeper":
+            town.clock.ms += 3_600_000
+            keeper = await keeper_link(town)
+            found = await keeper.call(keeping.Reconcile(), keeping.Reconciled)
+            assert found.ended == [], "it is not lost"
+            await until(lambda: town.ledger.level().live == 0, "its end")
+        case "the agent again":
+            assert (await gateway.link.call(asked(), Location)).port == another.port
+            await withdraw(gateway)
+        case _:
+            with pytest.raises(Gone):
+                await gateway.takeover(names[0], 1)
+    ended = (SessionPhase.ENDED, EndReason.ENDED_BY_AGENT)
+    assert set(await sessions(gateway)) == {ended}
+    assert town.ledger.level().failed == 0
 
 
 async def test_a_session_that_is_there_by_then_is_ended_and_its_actor_with_it(town: Town) -> None:
