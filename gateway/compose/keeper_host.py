@@ -97,6 +97,9 @@ class KeeperHost:
                 if str(error) != self._why_not:
                     _LOG.error("keeper not started", extra={"why": str(error)})
                 self._why_not = str(error)
+            except Exception:
+                # A mistake about one state of the files must not keep the next from being seen.
+                _LOG.exception("accounts not looked at")
             else:
                 self._why_not = None
 
@@ -140,7 +143,11 @@ class KeeperHost:
         before, self._keepers = self._keepers, keepers
         self._known = known
         for each in before:
-            await each.close()
+            try:
+                await each.close()
+            except Exception:
+                # Those that follow must begin, or nobody looks after the ledger any more.
+                _LOG.exception("keeper not closed in order")
         for each in keepers:
             await each.start()
 

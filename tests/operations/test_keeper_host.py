@@ -250,3 +250,41 @@ async def test_a_keeper_whose_file_cannot_be_read_at_all_still_looks_after_the_l
     [keeper] = Recorder.made
     assert (keeper.running, keeper.endpoints, keeper.knows_all) == (True, [], False)
     await host.stop()
+
+
+async def test_a_keeper_that_does_not_close_in_order_is_followed_all_the_same(
+    accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_accounts(accounts, ["a"])
+    host = keeper_host.KeeperHost(told(accounts))
+    await host.start()
+
+    async def fail(keeper: Recorder) -> None:
+        keeper.running = False
+        raise RuntimeError("Its connections do not close.")
+
+    monkeypatch.setattr(Recorder, "close", fail)
+    name_accounts(accounts, ["a", "b"])
+    await until(lambda: Recorder.made[-1].running and len(Recorder.made) == 2, "the next one")
+    monkeypatch.undo()
+    await host.stop()
+
+
+async def test_a_look_that_breaks_is_followed_by_another(
+    accounts: Path, looks: list[keeper_host.Known], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_accounts(accounts, ["a"])
+    host = keeper_host.KeeperHost(told(accounts))
+    await host.start()
+    say, broken = keeper_host.KeeperHost._say, list[int]()
+
+    def break_once(host: keeper_host.KeeperHost, known: keeper_host.Known) -> None:
+        if not broken:
+            broken.append(len(looks))
+            raise KeyError("as a mistake of ours would")
+        say(host, known)
+
+    monkeypatch.setattr(keeper_host.KeeperHost, "_say", break_once)
+    name_accounts(accounts, ["a", "b"])
+    await until(lambda: Recorder.made[-1].endpoints == ["a", "b"], "what the file says now")
+    await host.stop()
