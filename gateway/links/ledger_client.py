@@ -264,9 +264,10 @@ class LedgerClient:
         return end
 
     def _prepare(self, end: End) -> None:
+        # Its own: the link before may be given up, and tell its loss when this one is dialled.
+        down = self._down = asyncio.Event()
         end.on_notice = self._on_notice
-        end.on_lost = self._on_lost
-        self._down.clear()
+        end.on_lost = lambda _: down.set()
 
     async def _keep(self, end: End) -> None:
         self._end = end
@@ -352,9 +353,6 @@ class LedgerClient:
         else:
             self._ready.set()
             self._was_complete |= self.pool_linked
-
-    def _on_lost(self, end: LinkEnd[asyncio.Future[bytes]]) -> None:
-        self._down.set()
 
     def _on_notice(self, end: LinkEnd[asyncio.Future[bytes]], method: str, payload: bytes) -> None:
         try:
