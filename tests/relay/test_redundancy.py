@@ -127,6 +127,30 @@ async def test_a_sender_may_stop_using_it_at_any_time(call: Call) -> None:
     assert [h.packet.payload_type for h in ben.heard_on(audio)] == [63, 111, 63]
 
 
+async def test_what_was_said_before_somebody_begins_is_repeated_to_nobody(call: Call) -> None:
+    """Neither what they said while they were muted, nor what another transport of theirs sent."""
+    ada = await call.join("ada", dialect=SPEAKS)
+    ben = await call.join("ben", dialect=SPEAKS)
+    audio, _ = ben.seat(0)
+    arrived = call.relay.transports["ada-1"].intake
+    send(ada, packed([b"before"]))
+    await until(lambda: ben.heard_on(audio))
+    call.relay.set_published("ada", {PublishSource.MICROPHONE: False})
+    send(ada, packed([b"before", b"secret"]))
+    await until(lambda: arrived.packets == 2)
+    call.relay.set_published("ada", {PublishSource.MICROPHONE: True})
+    spoken = [b"before", b"secret", b"after", b"next", b"last"]
+    for newest in (2, 3, 4):
+        send(ada, packed(spoken[newest - 2 : newest + 1]))
+    await until(lambda: len(ben.heard_on(audio)) == 4)
+    assert [(h.packet.payload_type, h.packet.payload) for h in ben.heard_on(audio)] == [
+        (63, packed([b"before"])),
+        (111, b"after"),
+        (111, b"next"),
+        (63, packed([b"after", b"next", b"last"])),
+    ]
+
+
 async def test_blocks_of_another_format_are_dropped_and_counted(call: Call) -> None:
     ada = await call.join("ada", dialect=SPEAKS)
     ben = await call.join("ben", dialect=PLAIN)

@@ -52,6 +52,11 @@ class Forms:
         self._newest: Frame | None = None
         self._stand_ins: list[Frame] | None = None
 
+    @property
+    def oldest(self) -> int:
+        """The sequence of the first frame that is repeated: each packet has one of its own."""
+        return self._sequence - len(self._found.headers) + 1
+
     def wrapped(self, payload_type: int) -> Frame:
         """Return the packet as it came, for receivers that number the codec so."""
         frame = self._wrapped.get(payload_type)

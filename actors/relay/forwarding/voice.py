@@ -64,9 +64,13 @@ class Voice(Layer):
         """Do nothing: no packet of a voice is held back."""
 
     def _pass_redundant(self, forms: Forms, level: int, now: float) -> None:
-        """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198)."""
+        """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198).
+
+        Also for who has just begun: what is repeated was said before, to nobody by who was muted,
+        and once already by who has another transport now.
+        """
         for slot in self.slots:
-            if slot.accepts_redundancy:
+            if slot.accepts_redundancy and slot.numbering.first <= forms.oldest:
                 slot.forward_redundant(forms, level, now)
                 continue
             for frame in forms.stand_ins(slot.numbering.highest):
