@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -53,6 +54,37 @@ async def test_the_newer_is_seated_with_the_others_before_it_takes_over(call: Ca
     await until(lambda: new.heard_on(audio))
 
 
+async def everybody_speaks(call: Call) -> None:
+    """Ada by two transports at once, as one microphone in two pages, and Ben all the while."""
+    old, ben = await call.join("ada", "ada-old"), await call.join("ben")
+    clients = [old, ben]
+    for number in range(150):
+        if number == 50:
+            clients.append(await call.join("ada", "ada-new"))
+        for client in clients:
+            said = f"{client.participant_id} {number}".encode()
+            client.send_audio(said)
+            # One camera for both pages: it is the newer's later than the voice is.
+            if number % 2 and client in (ben, clients[0] if number < 91 else clients[-1]):
+                client.send_frame(key=number in (1, 91), parts=(said,))
+        await asyncio.sleep(0.02)
+    new = clients[-1]
+    assert call.listener.state_of("ada-old") is TransportState.CLOSED
+    for client in (old, new):
+        assert {h.content.split()[0] for h in client.heard} == {b"ben"}
+        for mid in client.seat(0):
+            assert len(client.heard_on(mid)) > 20
+    audio, video = ben.seat(0)
+    # All seats of his, and what he would be sent again: one voice and one picture, each once.
+    assert len(ben.heard) == len(ben.heard_on(audio)) + len(ben.heard_on(video))
+    assert [h.content for h in ben.heard_on(audio)] == [b"ada %d" % n for n in range(150)]
+    assert [h.content for h in ben.heard_on(video)] == [b"ada %d" % n for n in range(1, 150, 2)]
+
+
+def test_nobody_hears_themselves_and_everybody_hears_who_hands_over_once() -> None:
+    call_in_virtual_time(everybody_speaks)
+
+
 async def test_voice_alone_hands_over_at_its_first_packet(call: Call) -> None:
     microphone = (PublishSource.MICROPHONE,)
     await call.join("ada", "ada-old", publish=microphone)
@@ -63,6 +95,59 @@ async def test_voice_alone_hands_over_at_its_first_packet(call: Call) -> None:
     audio, _ = ben.seat(0)
     await until(lambda: ben.heard_on(audio))
     assert call.listener.state_of("ada-old") is TransportState.CLOSED
+
+
+async def begun_without_its_key_frame(call: Call, begin: Callable[[CraftedClient], None]) -> float:
+    """Let the newer's first key frame come to nothing; return after how long it took over."""
+    loop = asyncio.get_running_loop()
+    old = await call.join("ada", "ada-old")
+    ben = await call.join("ben")
+    _, video = ben.seat(0)
+    old.send_frame(key=True, parts=(b"old",))
+    new = await call.join("ada", "ada-new")
+    begun = loop.time()
+    begin(new)
+    sent = 1
+    while "ada-old" in call.relay.transports:
+        old.send_frame(parts=(b"old",))
+        sent += 1
+        # An encoder takes its time.
+        asked = [at for _, at in new.key_frame_requests if loop.time() - at > 0.1]
+        new.send_frame(key=bool(asked), parts=(b"new",))
+        await asyncio.sleep(1 / 30)
+    # Until then the older is seen, and nothing of the newer.
+    assert [heard.content for heard in ben.heard_on(video)] == [b"old"] * sent + [b"new"]
+    assert len(new.key_frame_requests) == 1
+    return loop.time() - begun
+
+
+def loses_it(client: CraftedClient) -> None:
+    client.send_frame(key=True, parts=(b"lost", b"first"), lose=(0,))
+
+
+def overtakes_it(client: CraftedClient) -> None:
+    """Its second packet comes before its first."""
+    track = client.track(PublishSource.CAMERA)
+    first, second = (
+        client.rtp(
+            track,
+            track.vp8_payload(b"early", key=True, first=not place),
+            sequence=track.sequence + place & 0xFFFF,
+            marker=bool(place),
+        )
+        for place in (0, 1)
+    )
+    client.send(second)
+    client.send(first)
+    track.sequence += 2
+
+
+@pytest.mark.parametrize("begin", [loses_it, overtakes_it])
+def test_a_newer_whose_first_key_frame_is_lost_is_asked_for_another(
+    begin: Callable[[CraftedClient], None],
+) -> None:
+    lasted = call_in_virtual_time(partial(begun_without_its_key_frame, begin=begin))
+    assert 0.1 < lasted < 0.3
 
 
 async def test_a_third_replaces_the_second(call: Call) -> None:

@@ -280,11 +280,12 @@ class Layer(ABC):
         """
         if self.key_wanted and not self.slots and not self.waiting:
             self.key_wanted = False
-        if (
-            self.key_wanted
-            and self.publication.open
-            and now - self.key_requested >= self.key_interval
-        ):
+        if self.key_wanted and self.publication.open:
+            self.send_key_request(now)
+
+    def send_key_request(self, now: float) -> None:
+        """Send a request, unless one was sent within the interval."""
+        if now - self.key_requested >= self.key_interval:
             self.key_requested = now
             self.publication.transport.outlet.send_picture_loss(self.ssrc)
 

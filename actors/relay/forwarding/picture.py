@@ -63,9 +63,10 @@ class Picture(Layer):
             if vp8 is not None:
                 self.height = frame_height(data, start, end, vp8) or self.height
         publication = self.publication
-        if not publication.open and not (begins and self.takes_over(now)):
+        starts = begins and sequence == self.highest
+        if not publication.open and not (starts and self.takes_over(now)):
             return
-        if begins and self.waiting and sequence == self.highest:
+        if starts and self.waiting:
             self.begin_waiting(sequence, timestamp, vp8, now)
         if self.slots:
             self._hold(Packet(sequence, timestamp, marker, bytes(data[start:end]), vp8, now))

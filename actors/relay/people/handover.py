@@ -46,7 +46,7 @@ class Handover:
             older.close(now)
 
     def look(self, now: float) -> None:
-        """Let those take over that have waited for too long."""
+        """Ask again for a lost key frame; let those take over that have waited for too long."""
         for person in list(self._people.values()):
             older, newer = person.current, person.following
             if older is None or newer is None or not newer.live:
@@ -56,6 +56,8 @@ class Handover:
                 longest = _LONGEST_PROMPT
             if now - since > longest:
                 self.take_over(person, now)
+            else:
+                _ask_for_key_frame(newer, now)
 
     def _is_sending(self, transport: Transport, now: float) -> bool:
         """Whether somebody is seen or heard by it; a page that was closed may not have said so."""
@@ -63,3 +65,11 @@ class Handover:
         if heard is None or now - heard > self._silence:
             return False
         return any(each.open and each.layers for each in transport.publications.values())
+
+
+def _ask_for_key_frame(newer: Transport, now: float) -> None:
+    """Ask for one where pictures come: it would have taken over at its first."""
+    for publication in newer.publications.values():
+        sending = [layer for layer in publication.ordered() if layer.active(now)]
+        if publication.video and sending:
+            sending[0].send_key_request(now)
