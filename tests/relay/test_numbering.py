@@ -167,6 +167,26 @@ def test_a_late_packet_finds_the_place_it_left() -> None:
     assert numbering.sequence_of(_START + 3) is None
 
 
+def test_padding_in_rows_takes_no_late_packets_place() -> None:
+    """A browser that finds out about its line sends many in a row, over and over."""
+    numbering = Numbering(90000, 0.0, 100, 0)
+    numbering.switch(_START, 0, 1)
+    sequence = _START
+    rows, row = 12, 20
+    for _ in range(rows):
+        # Of three packets the second comes late.
+        numbering.sequence_of(sequence)
+        numbering.sequence_of(sequence + 2)
+        for place in range(row):
+            numbering.skip(sequence + 3 + place)
+        sequence += 3 + row
+    for number in range(rows):
+        late = _START + number * (3 + row) + 1
+        assert numbering.sequence_of(late) == 101 + 3 * number
+        assert numbering.incoming_of(101 + 3 * number) == late
+    assert numbering.sequence_of(sequence) == 100 + 3 * rows
+
+
 @given(
     st.lists(
         st.tuples(

@@ -235,8 +235,10 @@ class Numbering:
             self.highest = sequence
             self._begin(sequence + 1)
             return
-        self._steps.append((self.step, self.offset))
-        self._steps.append((sequence, _DROPPED))
+        if sequence != self.step or not self._steps:
+            self._steps.append((self.step, self.offset))
+            self._steps.append((sequence, _DROPPED))
+        # Else one gap with what was left out just before: padding comes in rows.
         self.step = sequence + 1
         # A hole below the skipped packet stays: later numbers move down by one only.
         self.next_sequence = sequence + self.offset
