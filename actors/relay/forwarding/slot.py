@@ -246,15 +246,14 @@ class Slot:
         A new person continues at the relay's own time, at that of the capture as soon as sender
         reports tell it: then the reports of a slot name one unbending clock whoever feeds it, and
         browsers need not find lip sync anew after each switch. Another layer of the same person is
-        put where the same picture of the old layer would stand, through both layers' reports.
+        put where the same picture of the old layer would stand.
         """
         old = self.layer
         numbering = self.numbering
-        captured = layer.clock.captured_at(timestamp, now)
         if old is not None and old.publication is layer.publication and numbering.sent:
-            same_picture = old.clock.timestamp_at(captured)
+            same_picture = old.clock.same_moment(layer.clock, timestamp, now)
             return numbering.next_stamp(same_picture + numbering.timestamp_offset)
-        return numbering.timestamp_at(captured)
+        return numbering.timestamp_at(layer.clock.captured_at(timestamp, now))
 
     def forward(self, frame: Frame, audio_level: int, now: float) -> None:
         """Pass on packets that leave together; never raises on what network or peer do.

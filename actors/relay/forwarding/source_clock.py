@@ -121,7 +121,7 @@ class SourceClock:
 
         By the sender reports where what has arrived bears them out, else by what has arrived.
         """
-        arrived = self._newest + int((now - self._arrived) * self._rate)
+        arrived = self._arrived_at(now)
         offset = self._wall_clock.offset
         if self._ntp is None or offset is None:
             return arrived
@@ -132,6 +132,19 @@ class SourceClock:
         ):
             return arrived
         return reported
+
+    def same_moment(self, other: SourceClock, timestamp: int, now: float) -> int:
+        """Return the time stamp here of what `other` stamps so, the same person's other layer.
+
+        Through the reports of both; by when both arrived until both have reported, because what is
+        captured lies before what arrives by all that it takes to encode and to send.
+        """
+        if self._ntp is None or other._ntp is None:
+            return self._arrived_at(now)
+        return self.timestamp_at(other.captured_at(timestamp, now))
+
+    def _arrived_at(self, now: float) -> int:
+        return self._newest + int((now - self._arrived) * self._rate)
 
 
 def _signed(ticks: int) -> int:
