@@ -398,5 +398,16 @@ class Seat(RuleBasedStateMachine):
         self.newest = packet, content
 
 
+def test_a_layer_that_has_reported_nothing_yet_takes_no_step() -> None:
+    """Its sender has just turned it on, and has reported on the other all along."""
+    seat = Seat()
+    seat.begin(first=[1], starts=[2, 3, 4], stamps=[5, 6, 7, 8], pictures=[9, 9, 9], repairs=True)
+    seat.choose("q")
+    seat.report("ada/q")
+    seat.choose("h")
+    assert seat.newest is not None
+    assert seat.newest[1].name == "ada/h"
+
+
 TestSeat = Seat.TestCase
 TestSeat.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
