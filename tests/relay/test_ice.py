@@ -119,6 +119,26 @@ async def test_who_lost_the_only_address_to_another_has_as_long_to_come_back(
     assert states == [back, back, closed]
 
 
+async def test_who_lost_the_only_address_to_another_is_found_where_they_come_back(
+    start_call: StartCall,
+) -> None:
+    """Also where their browser nominates no more: it has, and knows nothing of the NAT's doing."""
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ada, ben = await call.join("ada"), await call.join("ben")
+    for client in (ada, ben):
+        client.stop_checking()
+    ice = call.relay.transports["ada-1"].ice
+    moment += call.relay.config.silence_before_reconnecting + 1
+    ada.send(ben.check(nominate=False))
+    await until(lambda: ice.selected is None)
+    await ada.rebind()
+    ada.send_check(nominate=False)
+    await until(lambda: ice.selected is not None)
+    assert ice.selected is not None
+    assert ice.selected.endpoint[1] == ada.local_port
+
+
 async def test_at_most_eight_addresses_are_heard(call: Call) -> None:
     ada = await call.join("ada")
     strangers = [await Stranger().open() for _ in range(12)]
@@ -237,7 +257,7 @@ async def test_an_ice_restart_keeps_dtls_and_the_call(call: Call) -> None:
     await until(lambda: call.relay.dropped_strangers == strangers + 1)
     await ben.rebind()
     ben.send_check(nominate=True)
-    # The relay sends there once its own check was answered, which may come after one of another.
+    # Until it is, what is sent goes to where he was, and he has been asked there before.
     ice = call.relay.transports["ben-1"].ice
     await until(lambda: ice.selected is not None and ice.selected.endpoint[1] == ben.local_port)
     ada.send_audio(b"after the restart")

@@ -249,12 +249,15 @@ class IceLite:
         return True
 
     def follow_the_peer(self, now: float, silence: float) -> None:
-        """If the selected address is silent, go to where the peer was heard last."""
+        """If the selected address is silent, or lost, go to where the peer was heard last."""
         selected = self.selected
-        if selected is not None and now - selected.heard > silence and self.wanted is None:
-            latest = max(self.addresses, key=lambda a: a.heard)
-            if latest is not selected and latest.heard - selected.heard > silence:
-                self.nominate(latest, now)
+        if self.wanted is not None or not self.addresses:
+            return
+        latest = max(self.addresses, key=lambda a: a.heard)
+        if selected is None or (
+            now - selected.heard > silence and latest.heard - selected.heard > silence
+        ):
+            self.nominate(latest, now)
 
     def last_heard(self) -> float | None:
         """Return when the peer was heard, by whichever address; None before it first was."""
