@@ -22,6 +22,8 @@ from gateway.commands.ray_environment import PREFIX
 from tests.house import House, settled
 from tests.patience import PATIENCE, until
 
+START_S = 60.0 * PATIENCE
+
 
 async def begun(mark: str, *words: str, folder: str | None = None) -> Process:
     """Start a benchmark whose processes have this mark, and their files in this folder."""
@@ -50,7 +52,9 @@ async def test_who_interrupts_a_run_is_told_so_and_leaves_no_process(tmp_path: P
     async with settled(tmp_path, House) as house:
         words = ("--rate", "20", "--starts", "1", "--seconds", "60")
         process = await begun(mark, "storm", "--target", await house.gateway("one"), *words)
-        await until(lambda: len(marked(mark)) == 3, "the command and its two loads", every=0.1)
+        await until(
+            lambda: len(marked(mark)) == 3, "the command and its two loads", START_S, every=0.1
+        )
         await interrupt(process, mark)
 
 
@@ -71,7 +75,7 @@ async def test_who_interrupts_while_switchboard_starts_leaves_nothing(sign: str)
         def is_there() -> bool:
             return any(sign in title for title in family().values())
 
-        await until(is_there, sign, 60.0 * PATIENCE, every=0.1)
+        await until(is_there, sign, START_S, every=0.1)
         started = family()
         await interrupt(process, mark)
         assert [title for each, title in started.items() if lives(each)] == []
