@@ -19,11 +19,10 @@ from playwright.async_api import (
 from benchmarks.browser import launch
 from broker.words import Role
 from tests.browser.broker_double import BrokerDouble, serve_pages
-from tests.browser.demo import People
+from tests.browser.demo import WAIT_MS, People
 from tests.browser.gallery import AGENT, THREE
 from tests.browser.studio import Studio
 from tests.deployment import Deployment
-from tests.patience import PATIENCE
 
 HERE = Path(__file__).parent
 
@@ -53,8 +52,8 @@ def pages() -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def playwright() -> AsyncIterator[Playwright]:
-    # By itself it is five seconds, which a busy machine may take to bring a widget to a call.
-    expect.set_options(timeout=15_000 * PATIENCE)
+    # By itself it is five seconds.
+    expect.set_options(timeout=WAIT_MS)
     async with async_playwright() as running:
         yield running
 
@@ -72,7 +71,7 @@ async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
 async def people(demo: Deployment, browser: Browser) -> AsyncIterator[People]:
     """Agent and consumer with fake devices; fails a test whose pages threw."""
     context = await browser.new_context(viewport={"width": 1400, "height": 820})
-    context.set_default_timeout(15_000 * PATIENCE)
+    context.set_default_timeout(WAIT_MS)
     people = People(demo, context)
     yield people
     await context.close()

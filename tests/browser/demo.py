@@ -34,6 +34,8 @@ SOONER = """(() => {
       real(call, ms === LATE && !window.patient ? SOON : ms, ...more);
   }
 })()"""
+WAIT_MS = 30_000 * PATIENCE
+"""For what a page shows: twice what a busy machine took to bring a widget to a call."""
 OPEN_WINDOW = "() => void open('about:blank', '_blank', 'popup,noopener')"
 COUNTS = """async () => {
   const client = document.querySelector(
@@ -206,7 +208,7 @@ async def until_counts(
     frames: float = 0,
     energy: float = 0,
     redundant: float = 0,
-    limit_s: float = 20,
+    limit_s: float = 40,
 ) -> dict[str, float]:
     """Wait until at least so much more was decoded and heard, and repeated for nothing."""
     wanted = {"frames": frames, "energy": energy, "redundant": redundant}
@@ -229,7 +231,7 @@ class Evaluates(Protocol):
 
 
 async def until_everybody(
-    page: Evaluates, people: int, *, frames: int = 20, limit_s: float = 15
+    page: Evaluates, people: int, *, frames: int = 20, limit_s: float = 30
 ) -> None:
     """Wait until so many people's frames are decoded and their voices heard, more and more."""
     end = time.monotonic() + limit_s * PATIENCE
@@ -241,7 +243,7 @@ async def until_everybody(
         heard = sum(by > 0 for slot, by in grown.items() if slot.startswith("audio"))
         if seen >= people and heard >= people:
             return
-        await asyncio.sleep(limit_s / 300)
+        await asyncio.sleep(0.05)
     raise AssertionError(f"{people} people are not seen and heard: {first} -> {now}")
 
 

@@ -20,11 +20,10 @@ from gateway.accounts import (
     hash_key,
 )
 from gateway.settings import Settings
-from tests.browser.demo import SCREENS
+from tests.browser.demo import SCREENS, WAIT_MS
 from tests.gateway.conftest import API_KEY, SECRET, World
 from tests.gateway.login_server import CLIENT, CLIENT_SECRET, login_server
 from tests.gateway.test_enrolment import Book
-from tests.patience import PATIENCE
 
 SDK = """
 const model = {
@@ -63,7 +62,7 @@ async def workspace(browser: Browser, world: World, locale: str = "en-GB") -> As
         await route.fulfill(body=SDK, content_type="text/javascript")
 
     context: BrowserContext = await browser.new_context(locale=locale)
-    context.set_default_timeout(15_000 * PATIENCE)
+    context.set_default_timeout(WAIT_MS)
     await context.route("https://lpcdn.lpsnmedia.net/**", sdk)
     page = await context.new_page()
     await page.goto(f"{world.origin}/agent?lang=en")

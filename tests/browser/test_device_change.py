@@ -9,7 +9,7 @@ import time
 import pytest
 from playwright.async_api import Browser, Frame, expect
 
-from tests.browser.demo import SMALL_CAMERA, People, shoot, until_counts
+from tests.browser.demo import SMALL_CAMERA, WAIT_MS, People, shoot, until_counts
 from tests.patience import PATIENCE
 
 FIRST, SECOND = "Fake Audio Input 1", "Fake Audio Input 2"
@@ -175,7 +175,7 @@ async def test_a_consumer_on_a_phone_shows_what_is_behind_it_and_themselves_agai
     phone = await browser.new_context(
         viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True
     )
-    phone.set_default_timeout(15_000 * PATIENCE)
+    phone.set_default_timeout(WAIT_MS)
     try:
         for script in (SMALL_CAMERA, WISHES):
             await phone.add_init_script(script)

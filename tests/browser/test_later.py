@@ -8,7 +8,6 @@ from playwright.async_api import Browser, expect
 from broker.words import Role
 from tests.browser.broker_double import BrokerDouble, person, snapshot
 from tests.browser.gallery import AGENT, CONFLICT, PAIR
-from tests.patience import PATIENCE
 
 SENTENCE = "That did not work. Please try again."
 REST = """
@@ -30,7 +29,6 @@ async def test_a_part_that_cannot_be_had_is_excused_and_tried_again(
     browser: Browser, pages: str
 ) -> None:
     page = await browser.new_page()
-    page.set_default_timeout(15_000 * PATIENCE)
     double = BrokerDouble(page, Role.AGENT)
     await double.attach()
     for missing in ("**/styles/later.css", "**/views/people.js"):
@@ -57,7 +55,6 @@ async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
 ) -> None:
     page = await browser.new_page()
     await page.add_init_script(SHORT_REST)
-    page.set_default_timeout(15_000 * PATIENCE)
     double = BrokerDouble(page, Role.AGENT)
     await double.attach()
     await page.route("**/views/notices.js", lambda route: route.abort())

@@ -13,11 +13,10 @@ from broker.words import EndReason, Role
 from tests.browser.accessibility import prepare, violations
 from tests.browser.broker_double import BrokerDouble, brand, heard, painted, person, snapshot
 from tests.browser.catalogues import catalogue
-from tests.browser.demo import SMALL_CAMERA, People, shoot, until_counts
+from tests.browser.demo import SMALL_CAMERA, WAIT_MS, People, shoot, until_counts
 from tests.browser.fair import Fair
 from tests.browser.gallery import INVITED
 from tests.house import settled
-from tests.patience import PATIENCE
 
 SHOP = """<!doctype html><html lang="en"><title>Shop</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -171,7 +170,7 @@ async def test_proofs_are_handed_over_where_gateway_and_brand_are_different_site
     ) as fair:
         await fair.begin()
         context = await browser.new_context(viewport={"width": 1400, "height": 820})
-        context.set_default_timeout(15_000 * PATIENCE)
+        context.set_default_timeout(WAIT_MS)
         for script in (SMALL_CAMERA, NOT_LAID_OUT):
             await context.add_init_script(script)
         page = await context.new_page()

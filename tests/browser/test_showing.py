@@ -33,8 +33,11 @@ async def received(page: Page) -> dict[str, int]:
 
 
 async def until_height(page: Page, fits: Callable[[int], bool]) -> None:
-    """Wait until the pictures that come are as high as they should be."""
-    end = time.monotonic() + 30 * PATIENCE
+    """Wait until the pictures that come are as high as they should be.
+
+    A browser whose encoder has no processor lowers them itself, and raises them step by step again.
+    """
+    end = time.monotonic() + 90 * PATIENCE
     while not fits((await received(page))["height"]):
         assert time.monotonic() < end, await received(page)
         await asyncio.sleep(0.1)
