@@ -10,7 +10,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -143,12 +143,12 @@ def check_media(hosts: Iterable[str], ports: tuple[int, int]) -> Iterator[Findin
                 "firewall.",
             )
         else:
-            shown = f"{first}-{end - 1}" if first else "any port"
+            tried = f"{len(sample)} ports of {first}-{end - 1}" if first else "a free port"
             yield Finding(
                 name,
                 Grade.OK,
-                f"{len(sample)} sampled of {shown} carry datagrams here; whether the outside "
-                "reaches them, a call from outside must show",
+                f"tried with {tried}: datagrams arrive here; whether the outside reaches them, "
+                "a call from outside must show",
             )
 
 
@@ -262,12 +262,17 @@ def check_ray(
         yield Finding(
             "ray ports",
             Grade.WARNING,
-            f"{len(known)} found, none answers to strangers; {here.unread} of Ray's processes "
-            "are another user's and may have more",
+            f"{_closed(known)}; {here.unread} of Ray's processes are another user's and may have "
+            "more",
             "Run this as root, or as the user whose Ray it is.",
         )
     else:
-        yield Finding("ray ports", Grade.OK, f"{len(known)} found, none answers to strangers")
+        yield Finding("ray ports", Grade.OK, _closed(known))
+
+
+def _closed(ports: Sized) -> str:
+    """Say that none of these ports of Ray answers to strangers."""
+    return f"{len(ports)} found, none answers to strangers" if ports else "none found"
 
 
 def check_same_versions(address: str) -> Finding:
