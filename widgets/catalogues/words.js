@@ -24,8 +24,8 @@ export function say(key, values = {}) {
   const said = sentence.replace(/\{(\w+)\}/gu, (place, name) => {
     const text = String(values[name] ?? place);
     const turns = document.dir === 'rtl' || /[\u0590-\u08ff\u202a-\u2069]/u.test(text);
-    // Of an address the signs would become a part.
-    return text && turns && name !== 'url' ? `\u2068${text}\u2069` : text;
+    // Of an address the signs would become a part; whole sentences need none.
+    return text && turns && name !== 'url' && key !== 'in_turn' ? `\u2068${text}\u2069` : text;
   });
   return said.trim();
 }

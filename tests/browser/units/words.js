@@ -22,6 +22,27 @@ export const tests = {
     }
   },
 
+  async 'what a sentence is put together from stands in the order of the page'() {
+    await loadLanguage(['he']);
+    const line = document.body.appendChild(document.createElement('p'));
+    try {
+      const first = say('in_turn', { a: 'אחת', b: say('over_lasted', { time: '12:34' }) });
+      line.textContent = say('in_turn', { a: first, b: 'שלוש' });
+      const text = /** @type {Text} */ (line.firstChild);
+      const places = ['אחת', '12:34', 'שלוש'].map((word) => {
+        const range = document.createRange();
+        const at = text.data.indexOf(word);
+        range.setStart(text, at);
+        range.setEnd(text, at + word.length);
+        return range.getBoundingClientRect().right;
+      });
+      same(places, [...places].sort((one, other) => other - one));
+    } finally {
+      line.remove();
+      await loadLanguage(['en']);
+    }
+  },
+
   async 'an address stays as it is, for whatever reads it'() {
     await loadLanguage(['he']);
     const url = 'https://video.example.com/join#0123';
