@@ -16,8 +16,8 @@ export class GuestLinks {
   #lapse;
   root;
 
-  /** @param {SessionClient} client @param {Attempt} attempt @param {Write} write */
-  constructor(client, attempt, write) {
+  /** @param {SessionClient} client @param {Attempt} attempt @param {Write} write @param {HTMLElement} panel */
+  constructor(client, attempt, write, panel) {
     const name = el('input', { type: 'text', maxlength: '80', autocomplete: 'off' });
     const url = new CopyLine(say('link_ready'));
     const said = el('p', { class: 'fine', role: 'status' });
@@ -42,10 +42,16 @@ export class GuestLinks {
       if (made.contains(document.activeElement)) name.focus();
       show(made, false);
     };
-    const button = wordButton('make_link', null, 'small', 'link');
-    const head = [el('h3', { text: say('add_person') }), el('p', { class: 'fine', text: say('add_help') })];
-    const ask = form('row', () => attempt(make()), field(say('guest_name'), name), button);
-    this.root = el('div', { class: 'guest-links' }, ...head, ask, said, made, this.#title, this.#list);
+    // Of one that is gone.
+    panel.addEventListener('panelclose', () => made.hidden && setText(said, ''));
+    this.root = el(
+      'div',
+      { class: 'guest-links' },
+      el('h3', { text: say('add_person') }),
+      el('p', { class: 'fine', text: say('add_help') }),
+      form('row', () => attempt(make()), field(say('guest_name'), name), wordButton('make_link', null, 'small', 'link')),
+      said, made, this.#title, this.#list,
+    );
     /** An open link: the code itself was shown only once. @param {OpenLink} link */
     this.#row = ({ guest_invitation_id }) => {
       const revoke = () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id }));

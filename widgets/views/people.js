@@ -23,7 +23,7 @@ export class PeoplePanel extends Panel {
     super(say('people'));
     this.#client = client;
     this.#attempt = attempt;
-    this.#links = new GuestLinks(client, attempt, write);
+    this.#links = new GuestLinks(client, attempt, write, this.root);
     this.#colleagues = Colleagues && new Colleagues(client, attempt, this.root);
     this.body.append(this.#list, this.#links.root, this.#colleagues?.root ?? '');
   }

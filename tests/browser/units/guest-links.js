@@ -12,7 +12,7 @@ export const tests = {
     let time = 1_000_000;
     Date.now = () => time;
     try {
-      const links = new GuestLinks({}, () => {}, null);
+      const links = new GuestLinks({}, () => {}, null, document.body);
       const said = () => {
         links.update({ guest_invitations: [LINK] });
         return links.root.querySelector('.person-words').textContent;
@@ -28,8 +28,10 @@ export const tests = {
   async 'a link that was made and is no longer open is not there to be copied'() {
     const asked = [];
     const client = { ask: async () => ({ guest_invitation_id: 'g1', url: 'https://video.example.com/join#0' }) };
-    const links = new GuestLinks(client, (promise) => asked.push(promise), null);
-    document.body.append(links.root);
+    const panel = document.body.appendChild(document.createElement('section'));
+    const links = new GuestLinks(client, (promise) => asked.push(promise), null, panel);
+    const close = () => panel.dispatchEvent(new CustomEvent('panelclose'));
+    panel.append(links.root);
     const update = (...open) => links.update({ guest_invitations: open });
     const seen = () => [links.root.querySelector('.made').hidden, links.root.querySelector('[role=status]').textContent];
     try {
@@ -40,12 +42,16 @@ export const tests = {
       update();
       same(seen(), ready);
       update(LINK);
+      close();
       same([seen(), document.activeElement.className], [ready, 'link']);
       update();
       same(seen(), [true, 'This link is no longer valid']);
       same(document.activeElement.closest('form')?.className, 'row');
+      // Who opens the panel for something else does not read of it again.
+      close();
+      same(seen(), [true, '']);
     } finally {
-      links.root.remove();
+      panel.remove();
     }
   },
 

@@ -21,7 +21,7 @@ export const tests = {
       [true, 'It is in your input box', 'The link works for one person, for one hour.'],
       [false, 'Put into conversation', 'It could not be put into the conversation. Copy it and send it there yourself.'],
     ]) {
-      const { root } = new GuestLinks(await client(), (asked) => asked, async () => takes);
+      const { root } = new GuestLinks(await client(), (asked) => asked, async () => takes, document.body);
       root.querySelector('form').dispatchEvent(new Event('submit', { cancelable: true }));
       await settled();
       same(root.querySelector('[role=status]').textContent, 'The link works for one person, for one hour.');
