@@ -25,6 +25,7 @@ from tests.browser.gallery import (
     say,
 )
 from tests.browser.gallery_pictures import AWAY, DESK, PHONE, seen, speaker
+from tests.browser.gallery_troubles import TROUBLE_SCENES
 from tests.browser.studio import Studio
 from tests.browser.wrong import BADLY_SHOWN
 
@@ -57,6 +58,15 @@ ABOVE_FACE = """() => {
   return note.height > 0 && note.bottom - tile.top < tile.height / 8;
 }"""
 """Whether what is said of the main picture stands in its upper eighth."""
+LINK_IN_SIGHT = """() => {
+  const line = document.querySelector('.link:focus');
+  const { top, bottom } = line.closest('.panel-body, .message').getBoundingClientRect();
+  return [line, line.parentElement.querySelector('button')].map((node) => {
+    const box = node.getBoundingClientRect();
+    return top <= box.top + 1 && box.bottom <= bottom + 1;
+  });
+}"""
+"""Whether the link one has just been given, and the button that copies it, are in sight."""
 LINES = """(node) => {
   const range = document.createRange();
   range.selectNodeContents(node);
@@ -68,7 +78,7 @@ LINES = """(node) => {
 def scene_of(name: str) -> Scene:
     [found] = [
         each
-        for each in (*AGENT_SCENES, *CONSUMER_SCENES, *PROOF_SCENES)
+        for each in (*AGENT_SCENES, *CONSUMER_SCENES, *PROOF_SCENES, *TROUBLE_SCENES)
         if (each.name, each.path) in ((name, AGENT), (name, ENGAGEMENT))
     ]
     return found
@@ -102,6 +112,17 @@ async def test_what_says_nothing_takes_no_room(studio: Studio) -> None:
     assert len(gaps) == 5
     # The buttons stand a little apart from what is said.
     assert sorted(gaps) == [10, 10, 10, 10, 20]
+
+
+@pytest.mark.parametrize("name", ["link-made", "link-unwritten"])
+async def test_a_link_that_was_made_is_in_sight_and_stays_so(studio: Studio, name: str) -> None:
+    page, _ = await studio.play(scene_of(name), ((280, 230), "light"))
+    await painted(page)
+    assert (await page.evaluate(LINK_IN_SIGHT))[0], "the link before its button"
+    for width, height in ((320, 640), NARROW, (280, 340)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await painted(page)
+        assert await page.evaluate(LINK_IN_SIGHT) == [True, True], (width, height)
 
 
 async def test_what_stands_at_the_start_of_its_line_fills_it(studio: Studio) -> None:

@@ -6,10 +6,13 @@ export class CopyLine {
   #copy = wordButton('copy', () => void this.#go(), 'small', 'copy');
   button = this.#copy.root;
   line;
+  #bring = () => this.line.parentElement?.scrollIntoView({ block: 'nearest' });
 
   /** @param {string} label */
   constructor(label) {
     this.line = el('input', { type: 'text', readonly: true, dir: 'auto', class: 'link', 'aria-label': label });
+    this.line.onfocus = () => addEventListener('resize', this.#bring);
+    this.line.onblur = () => removeEventListener('resize', this.#bring);
   }
 
   /** @param {string} text */
@@ -22,7 +25,7 @@ export class CopyLine {
     }
     // Its beginning says more than its end.
     this.line.scrollLeft = 0;
-    this.line.parentElement?.scrollIntoView({ block: 'nearest' });
+    this.#bring();
   }
 
   async #go() {
