@@ -67,6 +67,12 @@ LINK_IN_SIGHT = """() => {
   });
 }"""
 """Whether the link one has just been given, and the button that copies it, are in sight."""
+COVERED_BY_NAMES = """() => [...document.querySelectorAll('.tile:not([data-main], [hidden])')]
+  .map((tile) => {
+    const { bottom, height } = tile.getBoundingClientRect();
+    return (bottom - tile.querySelector('.tile-label').getBoundingClientRect().top) / height;
+  })"""
+"""Which part of each small picture lies under its name or below it."""
 LINES = """(node) => {
   const range = document.createRange();
   range.selectNodeContents(node);
@@ -179,6 +185,7 @@ async def test_on_a_low_stage_a_screen_has_all_that_one_row_of_people_leaves(
     assert len({each["left"] for each in boxes.values()}) == 1
     assert min(each["left"] for each in boxes.values()) >= main["right"]
     assert max(each["bottom"] for each in boxes.values()) < stage["bottom"]
+    assert max(await page.evaluate(COVERED_BY_NAMES)) < 0.3, "a name leaves the face"
 
 
 async def test_a_wide_tile_takes_no_hair(studio: Studio) -> None:
