@@ -73,6 +73,12 @@ COVERED_BY_NAMES = """() => [...document.querySelectorAll('.tile:not([data-main]
     return (bottom - tile.querySelector('.tile-label').getBoundingClientRect().top) / height;
   })"""
 """Which part of each small picture lies under its name or below it."""
+FROM_CORNER = """() => {
+  const label = document.querySelector('.tile[data-main] .tile-label').getBoundingClientRect();
+  const wrapped = label.height > 40;
+  return wrapped && document.querySelector('.self').getBoundingClientRect().left - label.right;
+}"""
+"""How far what is said of a line stands from one's own picture, once it has lines of its own."""
 LINES = """(node) => {
   const range = document.createRange();
   range.selectNodeContents(node);
@@ -129,6 +135,13 @@ async def test_a_link_that_was_made_is_in_sight_and_stays_so(studio: Studio, nam
         await page.set_viewport_size({"width": width, "height": height})
         await painted(page)
         assert await page.evaluate(LINK_IN_SIGHT) == [True, True], (width, height)
+
+
+async def test_what_is_said_of_a_poor_line_leaves_ones_own_picture_alone(studio: Studio) -> None:
+    page, _ = await studio.play(scene_of("quality"), (NARROW, "light"))
+    # The styles of tiles come later.
+    gap = await page.wait_for_function(FROM_CORNER)
+    assert await gap.json_value() >= 8
 
 
 async def test_what_stands_at_the_start_of_its_line_fills_it(studio: Studio) -> None:
