@@ -144,6 +144,15 @@ async def test_what_is_said_of_a_poor_line_leaves_ones_own_picture_alone(studio:
     assert await gap.json_value() >= 8
 
 
+async def test_what_went_wrong_is_as_wide_as_the_buttons_below(studio: Studio) -> None:
+    page, _ = await studio.play(scene_of("no-capacity"), ((390, 844), "light"))
+    told = await page.get_by_role("alert").bounding_box()
+    start = await page.get_by_role("button", name="Start video").bounding_box()
+    assert told
+    assert start
+    assert (told["x"], told["width"]) == (start["x"], start["width"])
+
+
 async def test_what_stands_at_the_start_of_its_line_fills_it(studio: Studio) -> None:
     page, _ = await studio.play(scene_of("enrol-wrong"), (LIES, "light"))
     first, last = await page.get_by_role("alert").evaluate(LINES)
