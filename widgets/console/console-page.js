@@ -4,13 +4,18 @@ import { OperatorApi } from './operator-api.js';
 import { SECTIONS, sessionSection } from './sections.js';
 import { SectionView } from './section-view.js';
 
+/** @typedef {import('../hosts/gateway.js').Refusal} Refusal */
 /** @typedef {import('./sections.js').Deed} Deed */
 /** @typedef {import('./sections.js').Look} Look */
 /** @typedef {import('./sections.js').Section} Section */
 
 const LOOK_MS = 5_000;
+/** So long it is said what has come of a deed; the lists show it from then on. */
+const DONE_MS = 15_000;
 /** What is wrong with a token, or that a proxy before the gateway wants one of its own. */
 const TOKEN = /^token_|^http_401$/;
+/** There is nothing more to look at. */
+const OVER = /^(session_ended|unknown_session)$/;
 
 /** The operations console: asks for an operator's token, then shows what the API offers. */
 export class ConsolePage extends HTMLElement {
@@ -25,9 +30,15 @@ export class ConsolePage extends HTMLElement {
   #status = el('p', { class: 'fine' });
   /** When anything was last. */
   #answered = '';
+  /** Why nothing at all is answered. */
+  #away = el('p', { class: 'trouble', role: 'status' });
   /** What could not be done, until something else is. */
   #trouble = el('p', { class: 'trouble', role: 'alert' });
+  /** What has come of the last deed. */
+  #done = el('p', { class: 'done', role: 'status' });
+  #looks = 0;
   #timer = 0;
+  #doneTimer = 0;
 
   connectedCallback() {
     this.#askToken('');
@@ -35,6 +46,7 @@ export class ConsolePage extends HTMLElement {
 
   disconnectedCallback() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#doneTimer);
     this.#api = null;
   }
 
@@ -68,14 +80,15 @@ export class ConsolePage extends HTMLElement {
     this.#api = api;
     this.#answered = 'Nothing was answered yet';
     this.#closer = null;
-    setText(this.#trouble, '');
+    this.#say('', '');
     this.#close = el('div');
     this.#shown = SECTIONS.map((section) => this.#viewOf(section));
     const [nodes, sessions, ...rest] = this.#shown.map(({ view }) => view.root);
     const out = wordButton('Forget the token', () => this.#askToken(''), 'small');
     this.replaceChildren(
       el('header', {}, el('h1', { text: 'Switchboard operations' }), this.#status, out.root),
-      this.#trouble,
+      this.#away,
+      el('div', { class: 'outcome' }, this.#trouble, this.#done),
       ...[nodes, sessions, this.#close, ...rest].filter((each) => each !== undefined),
     );
     void this.#look();
@@ -90,22 +103,30 @@ export class ConsolePage extends HTMLElement {
     const api = this.#api;
     if (!api) return;
     clearTimeout(this.#timer);
+    const look = ++this.#looks;
     const shown = this.#closer ? [...this.#shown, this.#closer] : this.#shown;
     const looks = shown.map(({ section }) => api.ask(section.path));
     const found = await Promise.allSettled(looks);
-    if (api !== this.#api) return;
+    // A deed is looked at again meanwhile: what was asked before it is old.
+    if (api !== this.#api || look !== this.#looks) return;
     const refused = found.find((one) => one.status === 'rejected' && TOKEN.test(one.reason.code));
     if (refused?.status === 'rejected') {
       this.#askToken(refused.reason.message);
       return;
     }
+    const reasons = found.map((one) => (one.status === 'rejected' ? one.reason.message : ''));
+    // What is wrong with everything is said once.
+    const [same = ''] = reasons.every((words) => words === reasons[0]) ? reasons : [];
     found.forEach((one, index) => {
-      if (one.status === 'fulfilled') shown[index]?.view.update(one.value);
-      else shown[index]?.view.fail(one.reason.message);
+      const view = shown[index]?.view;
+      if (one.status === 'fulfilled') view?.update(one.value);
+      else if (OVER.test(one.reason.code)) this.#over(view, one.reason.message);
+      else view?.fail(same ? '' : one.reason.message);
     });
     if (found.some(({ status }) => status === 'fulfilled')) {
       this.#answered = `As of ${new Date().toLocaleTimeString()}`;
     }
+    setText(this.#away, same);
     setText(this.#status, `${this.#answered}; asked again every 5 seconds.`);
     this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
   }
@@ -121,14 +142,35 @@ export class ConsolePage extends HTMLElement {
       await this.#look();
       return;
     }
-    setText(this.#trouble, '');
+    this.#say('', '');
+    const api = this.#api;
     try {
-      await this.#api?.ask(deed.path, deed.body);
+      const answer = await api?.ask(deed.path, deed.body);
+      if (api === this.#api) this.#say('', `${deed.about}: ${deed.done(answer)}`);
     } catch (error) {
-      setText(this.#trouble, error instanceof Error ? error.message : String(error));
-      return;
+      if (api !== this.#api) return;
+      const { code, message } = /** @type {Refusal} */ (error);
+      if (TOKEN.test(code)) {
+        this.#askToken(`${message} Nothing was done.`);
+        return;
+      }
+      this.#say(`${deed.about}: ${message}`, '');
     }
     await this.#look();
+  }
+
+  /** @param {string} trouble @param {string} done */
+  #say(trouble, done) {
+    clearTimeout(this.#doneTimer);
+    setText(this.#trouble, trouble);
+    setText(this.#done, done);
+    if (done) this.#doneTimer = setTimeout(() => setText(this.#done, ''), DONE_MS);
+  }
+
+  /** @param {SectionView|undefined} view @param {string} words */
+  #over(view, words) {
+    view?.over(words);
+    if (view === this.#closer?.view) this.#closer = null;
   }
 
   /** @param {HTMLElement} pressed What opened it; its row may be gone with the session. */

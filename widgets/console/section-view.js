@@ -7,15 +7,18 @@ import { keyed } from '../views/keyed.js';
 /** @typedef {import('./sections.js').Deed} Deed */
 /** @typedef {import('./sections.js').Look} Look */
 
-/** One list of the API as a table. */
+/**
+ * One list of the API as a table. Its parts name their roles: on a narrow screen styles lay the
+ * rows out as cards, and a browser may then take the table for none.
+ */
 export class SectionView {
   #section;
   #act;
   #summary = el('span', { class: 'summary' });
   #problem = el('p', { class: 'trouble', role: 'status', hidden: true });
   #empty;
-  #body = el('tbody');
-  #table;
+  #body = el('tbody', { role: 'rowgroup' });
+  #scroll;
   #heading;
   root;
 
@@ -25,13 +28,16 @@ export class SectionView {
     this.#act = act;
     this.#heading = el('h2', { tabindex: '-1' }, section.title, ' ', this.#summary);
     this.#empty = el('p', { class: 'fine', text: section.empty, hidden: true });
-    const heads = section.columns.map(([name]) => el('th', { scope: 'col', text: name }));
-    heads.push(el('th', { scope: 'col' }, el('span', { class: 'unseen', text: 'What to do' })));
-    this.#table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), this.#body);
-    const scroll = el(
+    const heads = section.columns.map(([name]) => el('th', { scope: 'col', role: 'columnheader', text: name }));
+    if (section.deeds) {
+      const unseen = el('span', { class: 'unseen', text: 'What to do' });
+      heads.push(el('th', { scope: 'col', role: 'columnheader' }, unseen));
+    }
+    const head = el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...heads));
+    this.#scroll = el(
       'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': section.title },
-      this.#table,
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': section.title, hidden: true },
+      el('table', { role: 'table' }, head, this.#body),
     );
     this.root = el(
       'section',
@@ -39,7 +45,7 @@ export class SectionView {
       this.#heading,
       this.#problem,
       this.#empty,
-      scroll,
+      this.#scroll,
     );
   }
 
@@ -49,13 +55,14 @@ export class SectionView {
     setText(this.#summary, this.#section.summary(answer));
     show(this.#problem, false);
     show(this.#empty, rows.length === 0);
-    show(/** @type {HTMLElement} */ (this.#table.parentElement), rows.length > 0);
+    show(this.#scroll, rows.length > 0);
     keyed(
       this.#body,
       rows,
       this.#section.keyOf,
       () => new RowView(this.#section, this.#act),
       (view, row) => view.update(row),
+      this.#heading,
     );
   }
 
@@ -67,7 +74,14 @@ export class SectionView {
   /** What was shown stays, and is said to be old. @param {string} words */
   fail(words) {
     setText(this.#problem, words);
-    show(this.#problem, true);
+    show(this.#problem, words !== '');
+  }
+
+  /** What it was about is there no more. @param {string} words */
+  over(words) {
+    this.fail(words);
+    setText(this.#summary, '');
+    show(this.#scroll, false);
   }
 }
 
@@ -75,7 +89,7 @@ class RowView {
   #section;
   #act;
   #cells;
-  #last = el('td', { class: 'deeds' });
+  #last = el('td', { class: 'deeds', role: 'cell' });
   #deeds = '';
   root;
 
@@ -83,10 +97,12 @@ class RowView {
   constructor(section, act) {
     this.#section = section;
     this.#act = act;
-    this.#cells = section.columns.map((_, index) =>
-      index === 0 ? el('th', { scope: 'row' }) : el('td'),
+    this.#cells = section.columns.map(([name], index) =>
+      index === 0
+        ? el('th', { scope: 'row', role: 'rowheader' })
+        : el('td', { role: 'cell', 'data-column': name }),
     );
-    this.root = el('tr', {}, ...this.#cells, this.#last);
+    this.root = el('tr', { role: 'row' }, ...this.#cells, section.deeds && this.#last);
   }
 
   /** @param {Row} row */
@@ -95,7 +111,7 @@ class RowView {
       const cell = this.#cells[index];
       if (cell) setText(cell, read(row));
     });
-    const deeds = this.#section.deeds(row);
+    const deeds = this.#section.deeds?.(row) ?? [];
     const names = deeds.map(({ name }) => name).join();
     if (names === this.#deeds) return;
     this.#deeds = names;
@@ -106,15 +122,22 @@ class RowView {
   #button(deed) {
     if ('opens' in deed) return wordButton(deed.name, () => void this.#act(deed), 'small').root;
     let asked = false;
-    const button = wordButton(deed.name, () => {
-      if (asked) void this.#act(deed);
-      asked = !asked;
-      button.set(asked ? deed.certain : deed.name);
+    const ask = (/** @type {boolean} */ now) => {
+      asked = now;
+      button.set(now ? deed.certain : deed.name);
+    };
+    const button = wordButton(deed.name, async () => {
+      if (!asked) {
+        ask(true);
+        return;
+      }
+      // Not disabled: that would take the focus. Another press meanwhile asks again.
+      ask(false);
+      button.root.setAttribute('aria-busy', 'true');
+      await this.#act(deed);
+      button.root.removeAttribute('aria-busy');
     }, 'small');
-    button.root.addEventListener('blur', () => {
-      asked = false;
-      button.set(deed.name);
-    });
+    button.root.addEventListener('blur', () => ask(false));
     return button.root;
   }
 }

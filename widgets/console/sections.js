@@ -2,7 +2,13 @@
  * What the console shows: one entry for each list of the operators' API.
  *
  * @typedef {Record<string, any>} Row
- * @typedef {{name: string, certain: string, path: string, body: Record<string, unknown>}} Deed
+ * @typedef {object} Deed
+ * @property {string} name
+ * @property {string} certain The question before it is done.
+ * @property {string} about Whom or what it is done to.
+ * @property {(answer: any) => string} done What has come of it.
+ * @property {string} path
+ * @property {Record<string, unknown>} body
  * @typedef {{name: string, opens: string}} Look Shows one row more closely.
  * @typedef {object} Section
  * @property {string} title
@@ -11,7 +17,7 @@
  * @property {(answer: any) => string} summary
  * @property {(row: Row) => string} keyOf
  * @property {[string, (row: Row) => string][]} columns
- * @property {(row: Row) => (Deed|Look)[]} deeds What may be done about a row.
+ * @property {(row: Row) => (Deed|Look)[]} [deeds] What may be done about a row.
  * @property {string} empty
  */
 
@@ -37,7 +43,7 @@ export const SECTIONS = [
       ['Moved away', (row) => String(row.moved)],
     ],
     deeds: (row) => [row.drain === 'no' ? drain(row) : undrain(row)],
-    empty: 'The ledger knows no node yet.',
+    empty: 'No node holds a session or a standby this moment.',
   },
   {
     title: 'Live sessions',
@@ -70,7 +76,6 @@ export const SECTIONS = [
       ['Reason', (row) => words(row.end_reason)],
       ['Takeovers', (row) => String(row.epoch - 1)],
     ],
-    deeds: () => [],
     empty: 'No session has ended yet.',
   },
   {
@@ -100,7 +105,6 @@ export const SECTIONS = [
       ['Account', (row) => row.account_id],
       ['Agents log in by', (row) => words(row.agent_login)],
     ],
-    deeds: () => [],
     empty: 'This gateway serves no account.',
   },
 ];
@@ -123,7 +127,6 @@ export function sessionSection(sessionId) {
       ['Lost in, out', (row) => `${percent(row.line.loss_in)}, ${percent(row.line.loss_out)}`],
       ['Round trip', (row) => (row.line.round_trip_ms === null ? '' : `${Math.round(row.line.round_trip_ms)} ms`)],
     ],
-    deeds: () => [],
     empty: 'Nobody is in it.',
   };
 }
@@ -131,7 +134,8 @@ export function sessionSection(sessionId) {
 /** @param {Row} row @returns {Deed} */
 function end({ session_id: id }) {
   const path = `sessions/${encodeURIComponent(id)}/end`;
-  return { name: 'End', certain: 'End it for everybody?', path, body: {} };
+  const done = () => 'It has ended for everybody.';
+  return { name: 'End', certain: 'End it for everybody?', about: `Session ${id}`, done, path, body: {} };
 }
 
 /** @param {Row} row @returns {Deed} */
@@ -139,6 +143,8 @@ function drain({ node }) {
   return {
     name: 'Drain',
     certain: 'Drain within 5 minutes?',
+    about: `Node ${node}`,
+    done: (answer) => `It gets no new session; it is ${stateOf(answer)}.`,
     path: `nodes/${encodeURIComponent(node)}/drain`,
     body: { deadline_s: DRAIN_S },
   };
@@ -147,13 +153,20 @@ function drain({ node }) {
 /** @param {Row} row @returns {Deed} */
 function undrain({ node }) {
   const path = `nodes/${encodeURIComponent(node)}/undrain`;
-  return { name: 'Use again', certain: 'Let sessions come again?', path, body: {} };
+  const done = () => 'Sessions may come again.';
+  return { name: 'Use again', certain: 'Let sessions come again?', about: `Node ${node}`, done, path, body: {} };
 }
 
 /** @param {Row} row @returns {Deed} */
-function redeliver({ endpoint_id, session_id, seq }) {
-  const body = { endpoint_id, session_id, seq };
-  return { name: 'Send again', certain: 'Send it once more?', path: 'redeliveries', body };
+function redeliver({ endpoint_id, session_id, seq, type }) {
+  return {
+    name: 'Send again',
+    certain: 'Send it once more?',
+    about: `${type} of ${session_id}`,
+    done: (answer) => (answer.count ? 'It is sent once more.' : 'Nothing was left to send.'),
+    path: 'redeliveries',
+    body: { endpoint_id, session_id, seq },
+  };
 }
 
 /** @param {Row} row */
