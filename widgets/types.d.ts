@@ -203,6 +203,9 @@ interface Over {
   rating: string | null;
 }
 
+/** What is certain before a device is asked for. */
+type CertainTrouble = 'blocked_by_frame' | 'insecure' | 'no_webrtc';
+
 /** What can stand between a person and their camera or microphone; `replaced`: another serves now. */
 type Trouble =
   | 'refused'

@@ -167,6 +167,8 @@ MOMENTS = {
 """What passes by itself: to try again is all there is to say."""
 GONE = {ErrorCode.UNKNOWN_INVITATION, ErrorCode.NO_INVITATION}
 """What is said as of one that was open."""
+STRANGE = {ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.PROTOCOL_UNSUPPORTED}
+"""What is said as of a message that is not understood."""
 BY_NUMBER = {
     CloseCode.UNAUTHENTICATED: {
         ErrorCode.TOKEN_MISSING,
@@ -177,11 +179,8 @@ BY_NUMBER = {
 """What an agent reads by the number with which these close."""
 UNREAD = {
     # A mistake of ours, for the administrator.
-    ErrorCode.MALFORMED,
-    ErrorCode.MESSAGE_TOO_LARGE,
     ErrorCode.BINARY_FRAME,
     ErrorCode.HELLO_EXPECTED,
-    ErrorCode.PROTOCOL_UNSUPPORTED,
     # The widget shows that it rings, and offers nothing more.
     ErrorCode.INVITATION_OPEN,
     # It was their own wish.
@@ -204,7 +203,7 @@ UNREAD = {
 
 
 def test_whatever_is_refused_is_a_sentence_and_no_code() -> None:
-    told = {code for code in ErrorCode if f"error_{code}" in catalogue("en")} | GONE
+    told = {code for code in ErrorCode if f"error_{code}" in catalogue("en")} | GONE | STRANGE
     numbers = {str(int(number)): codes for number, codes in BY_NUMBER.items()}
     assert DOORS.keys() <= set(ErrorCode) | numbers.keys()
     doors = set(DOORS) & set(ErrorCode) | set().union(*numbers.values())

@@ -85,6 +85,7 @@ export default {
   colleague_free: 'Um Hilfe bitten',
   colleague_asked: 'Anfrage gesendet',
   colleague_declined: 'Abgelehnt: nochmals fragen',
+  declined: '{name} hat abgelehnt',
   colleague_asks: '{by} bittet Sie um Hilfe bei {name}',
 
   quiet_title: 'Video mit unserem Team',
@@ -279,6 +280,7 @@ export default {
   error_too_many_links: 'Es sind zu viele Links offen. Ziehen Sie erst einen zurück.',
   error_rate_limited: 'Zu viel auf einmal. Bitte warten Sie einen Moment und versuchen Sie es noch einmal.',
   error_connection_lost: 'Die Verbindung ging verloren. Bitte versuchen Sie es noch einmal.',
+  error_malformed: 'Der Dienst versteht das nicht. Ändern Sie Ihre Eingabe oder laden Sie die Seite neu.',
   error_other: 'Das hat nicht geklappt. Bitte versuchen Sie es noch einmal.',
 
   login_title: 'Für Video anmelden',

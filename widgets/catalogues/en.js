@@ -85,6 +85,7 @@ export default {
   colleague_free: 'Ask to help',
   colleague_asked: 'Asked',
   colleague_declined: 'Declined: ask again',
+  declined: '{name} declined',
   colleague_asks: '{by} asks you to help with {name}',
 
   quiet_title: 'Video with our team',
@@ -279,6 +280,7 @@ export default {
   error_too_many_links: 'There are too many open links. Withdraw one first.',
   error_rate_limited: 'Too many at once. Please wait a moment and try again.',
   error_connection_lost: 'The connection was lost. Please try again.',
+  error_malformed: 'The service does not understand this. Change what you wrote, or reload the page.',
   error_other: 'That did not work. Please try again.',
 
   login_title: 'Log in for video',

@@ -85,6 +85,7 @@ export default {
   colleague_free: 'Pedir ayuda',
   colleague_asked: 'Solicitud enviada',
   colleague_declined: 'Rechazado: pedir otra vez',
+  declined: '{name} ha rechazado la invitación',
   colleague_asks: '{by} le pide ayuda con {name}',
 
   quiet_title: 'Vídeo con nuestro equipo',
@@ -279,6 +280,7 @@ export default {
   error_too_many_links: 'Hay demasiados enlaces abiertos. Retire uno primero.',
   error_rate_limited: 'Demasiado a la vez. Espere un momento e inténtelo de nuevo.',
   error_connection_lost: 'Se perdió la conexión. Inténtelo de nuevo.',
+  error_malformed: 'El servicio no lo entiende. Cambie lo que ha escrito o vuelva a cargar la página.',
   error_other: 'No ha funcionado. Inténtelo de nuevo.',
 
   login_title: 'Inicie sesión para el vídeo',

@@ -85,6 +85,7 @@ export default {
   colleague_free: 'Demander de l’aide',
   colleague_asked: 'Demande envoyée',
   colleague_declined: 'Refusé : redemander',
+  declined: '{name} a refusé',
   colleague_asks: '{by} vous demande de l’aide pour {name}',
 
   quiet_title: 'La vidéo avec notre équipe',
@@ -279,6 +280,7 @@ export default {
   error_too_many_links: 'Il y a trop de liens ouverts. Retirez‑en un d’abord.',
   error_rate_limited: 'Trop de demandes à la fois. Veuillez réessayer dans un moment.',
   error_connection_lost: 'La connexion a été perdue. Veuillez réessayer.',
+  error_malformed: 'Le service ne comprend pas. Modifiez votre texte ou rechargez la page.',
   error_other: 'Cela n’a pas fonctionné. Veuillez réessayer.',
 
   login_title: 'Connectez‑vous pour la vidéo',

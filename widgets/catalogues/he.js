@@ -85,6 +85,7 @@ export default {
   colleague_free: 'בקשת עזרה',
   colleague_asked: 'נשלחה בקשה',
   colleague_declined: 'נדחתה: בקשה חוזרת',
+  declined: 'ההזמנה נדחתה על ידי {name}',
   colleague_asks: 'בקשה מאת {by}: עזרה עם {name}',
 
   quiet_title: 'וידאו עם הצוות שלנו',
@@ -279,6 +280,7 @@ export default {
   error_too_many_links: 'יש יותר מדי קישורים פתוחים. בטלו אחד קודם.',
   error_rate_limited: 'יותר מדי בבת אחת. נסו שוב בעוד רגע.',
   error_connection_lost: 'החיבור אבד. נסו שוב.',
+  error_malformed: 'השירות לא הבין. שנו את מה שכתבתם או טענו את הדף מחדש.',
   error_other: 'זה לא הצליח. נסו שוב.',
 
   login_title: 'התחברות לווידאו',

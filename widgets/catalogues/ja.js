@@ -85,6 +85,7 @@ export default {
   colleague_free: '手伝いを頼む',
   colleague_asked: '依頼済み',
   colleague_declined: '辞退：再度頼む',
+  declined: '{name}さんが辞退しました',
   colleague_asks: '{by}さんが{name}様の件で手伝いを求めています',
 
   quiet_title: '担当者とビデオで話す',
@@ -279,6 +280,7 @@ export default {
   error_too_many_links: '有効なリンクが多すぎます。先に1つ取り消してください。',
   error_rate_limited: '操作が多すぎます。少し待って再試行してください。',
   error_connection_lost: '接続が切れました。再試行してください。',
+  error_malformed: 'サービスが理解できませんでした。入力を変えるか、ページを再読み込みしてください。',
   error_other: 'できませんでした。再試行してください。',
 
   login_title: 'ビデオ通話にログイン',

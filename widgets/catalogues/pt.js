@@ -85,6 +85,7 @@ export default {
   colleague_free: 'Pedir ajuda',
   colleague_asked: 'Pedido enviado',
   colleague_declined: 'Recusou: pedir de novo',
+  declined: '{name} recusou',
   colleague_asks: '{by} pede sua ajuda com {name}',
 
   quiet_title: 'Vídeo com nossa equipe',
@@ -279,6 +280,7 @@ export default {
   error_too_many_links: 'Há links abertos demais. Retire um primeiro.',
   error_rate_limited: 'Muita coisa de uma vez. Espere um momento e tente de novo.',
   error_connection_lost: 'A conexão foi perdida. Tente de novo.',
+  error_malformed: 'O serviço não entendeu. Mude o que escreveu ou recarregue a página.',
   error_other: 'Não funcionou. Tente de novo.',
 
   login_title: 'Entre para usar o vídeo',

@@ -38,7 +38,9 @@ export function knows(key) {
 /** @param {any} error What refused or broke a request. */
 export function errorSentence(error) {
   // One that is gone was open once.
-  const key = `error_${error?.code}`.replace(/(unknown|no)_invitation$/u, 'invitation_closed');
+  const key = `error_${error?.code}`
+    .replace(/(unknown|no)_invitation$/u, 'invitation_closed')
+    .replace(/message_too_large|protocol_unsupported/u, 'malformed');
   return say(knows(key) ? key : 'error_other');
 }
 

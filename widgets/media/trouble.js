@@ -1,4 +1,4 @@
-/** What is certain before anything is asked of the browser. @returns {Trouble|null} */
+/** What is certain before anything is asked of the browser. @returns {CertainTrouble|null} */
 export function troubleBeforehand() {
   if (typeof RTCPeerConnection !== 'function') return 'no_webrtc';
   if (!globalThis.isSecureContext) return 'insecure';
@@ -6,9 +6,18 @@ export function troubleBeforehand() {
   return frameAllows('microphone') ? null : 'blocked_by_frame';
 }
 
-/** The same where a picture is wanted, too. @returns {Trouble|null} */
+/** The same where a picture is wanted, too. */
 export function videoTrouble() {
   return troubleBeforehand() ?? (frameAllows('camera') ? null : 'blocked_by_frame');
+}
+
+/** If only in a window of its own. @param {Trouble|null} trouble */
+export function canTalk(trouble) {
+  return !trouble || trouble === 'blocked_by_frame';
+}
+
+export function canShare() {
+  return 'getDisplayMedia' in (navigator.mediaDevices ?? {}) && frameAllows('display-capture');
 }
 
 /**

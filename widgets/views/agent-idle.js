@@ -1,5 +1,5 @@
 import { errorSentence, say } from '../catalogues/words.js';
-import { videoTrouble } from '../media/trouble.js';
+import { canTalk, videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { attend, wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
@@ -91,7 +91,7 @@ export class AgentIdle {
   /** @param {Idle} situation */
   show({ state, name, agent, watches }) {
     // Whom neither sound nor picture would reach is told what to do instead.
-    const able = this.#trouble === null || this.#trouble === 'blocked_by_frame';
+    const able = canTalk(this.#trouble);
     const live = state.ways.length > 0;
     const reach = state.reach?.reach ?? null;
     if (live) this.#ways.hasten((error) => setText(this.#error, errorSentence(error)));

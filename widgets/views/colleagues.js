@@ -47,7 +47,7 @@ export class Colleagues {
       },
       (row, { asked }) => {
         if (row.asked === 'asked' && asked === 'declined') {
-          setText(this.#said, say('ring_declined', { name: row.name }));
+          setText(this.#said, say('declined', { name: row.name }));
         }
         row.asked = asked;
         row.button.set(say(`colleague_${asked}`));

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { frameAllows } from '../media/trouble.js';
+import { canShare } from '../media/trouble.js';
 import { ends, may } from '../session/select.js';
 import { iconButton } from './buttons.js';
 import { el, setAttr, show } from './dom.js';
@@ -38,8 +38,7 @@ export class ControlBar {
     screen.root.toggleAttribute('data-active', on.screen);
     microphone.root.disabled = !may(session, 'send_audio');
     camera.root.disabled = !may(session, 'send_video');
-    const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
-    show(screen, may(session, 'send_screen') && canShare && frameAllows('display-capture'));
+    show(screen, may(session, 'send_screen') && canShare());
     end.set(say(ends(session) ? 'end' : 'leave'));
     const count = session.roster.filter(({ attendance }) => attendance === 'lobby' && may(session, 'admit')).length;
     mark(people, count, say(count > 0 ? 'people_waiting' : 'people', { count }));

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { troubleBeforehand, videoTrouble } from '../media/trouble.js';
+import { canTalk, troubleBeforehand, videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
@@ -62,16 +62,18 @@ export class Incoming {
     setText(this.#name, name);
     const voice = invitation.mode === 'voice';
     setText(this.#wish, say(voice ? 'incoming_voice' : 'incoming_video'));
-    show(this.#video, !voice);
     this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
     this.#voice.root.classList.toggle('go', voice);
     this.#check.set(say(voice ? 'check_voice' : 'check_first'));
     const trouble = voice ? troubleBeforehand() : videoTrouble();
+    const able = canTalk(trouble);
+    show(this.#video, able && !voice);
+    show(this.#voice, able);
     setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
     show(this.#own, trouble === 'blocked_by_frame' && this.#canOpen);
     if (trouble && !this.#reported) {
       this.#reported = true;
-      this.#client.tell({ type: 'invitation.trouble', trouble: toldAs(trouble) });
+      this.#client.tell({ type: 'invitation.trouble', trouble: trouble === 'blocked_by_frame' ? 'camera_blocked' : trouble });
     }
     show(this.#check, trouble === null);
     show(this.#monitored, invitation.monitoring === true);
@@ -92,13 +94,4 @@ export class Incoming {
   #answer(asked) {
     return attend(asked, this.#error, this.#video.root, this.#voice.root, this.#decline.root);
   }
-}
-
-/**
- * The word by which the agent learns what stands between the consumer and the camera.
- * @param {Trouble} trouble @returns {'camera_blocked'|'no_camera'|'no_webrtc'|'insecure'}
- */
-function toldAs(trouble) {
-  if (trouble === 'no_webrtc' || trouble === 'insecure') return trouble;
-  return trouble === 'no_device' ? 'no_camera' : 'camera_blocked';
 }

@@ -1,5 +1,5 @@
 import { errorSentence, say } from '../catalogues/words.js';
-import { videoTrouble } from '../media/trouble.js';
+import { canTalk, videoTrouble } from '../media/trouble.js';
 import { attend, wordButton } from './buttons.js';
 import { el, message, setText, show } from './dom.js';
 import { field, form } from './fields.js';
@@ -15,6 +15,12 @@ export class JoinForm {
   constructor(media, join) {
     this.#devices = deviceCheckLater(media, () => {});
     const trouble = videoTrouble();
+    const said = trouble && say(`trouble_${trouble}`);
+    if (said && !canTalk(trouble)) {
+      // The link stays good for another browser.
+      this.root = message({ title: say('join_title'), help: said }).root;
+      return;
+    }
     const name = el('input', {
       type: 'text',
       maxlength: '80',
@@ -38,7 +44,7 @@ export class JoinForm {
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
     const check = wordButton('check_first', look, 'plain');
     show(check, trouble === null);
-    const wrong = el('p', { class: 'fine trouble', text: trouble && say(`trouble_${trouble}`) });
+    const wrong = el('p', { class: 'fine trouble', text: said });
     const entry = form('actions', send, field(say('your_name'), name), button, this.#error, check);
     this.root = message({ title: say('join_title'), help: say('join_help') }, wrong, entry).root;
     this.root.append(this.#devices.root);

@@ -1,4 +1,5 @@
 import { knows, say } from '../catalogues/words.js';
+import { canShare } from '../media/trouble.js';
 import { entryOf, may, others, ownEntry } from '../session/select.js';
 import { nameOf } from './avatar.js';
 import { wordButton } from './buttons.js';
@@ -105,8 +106,9 @@ export class Notices {
       if (share) void this.#among.client.media.setScreen(true);
       this.#again();
     };
+    const out = this.#among.ownWindow;
     const choices = [
-      { say: 'screen_off', act: answer(true), first: true },
+      ...(canShare() ? [{ say: 'screen_off', act: answer(true), first: true }] : out ? [{ say: 'own_window', act: out, first: true }] : []),
       { say: 'not_now', act: answer(false) },
     ];
     return [{ key: 'screen', text, choices }];

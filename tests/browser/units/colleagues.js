@@ -51,6 +51,18 @@ export const tests = {
     close();
   },
 
+  async 'a colleague who declines is named as one of us, not as a consumer'() {
+    const { said, look, close } = await panel([{ ...DANA, asked: 'asked' }]);
+    await loadLanguage(['ja']);
+    try {
+      await look([{ ...DANA, asked: 'declined' }]);
+      same(said(), 'Danaさんが辞退しました');
+    } finally {
+      await loadLanguage(['en']);
+      close();
+    }
+  },
+
   async 'who goes while focused leaves the focus to the panel'() {
     const { look, buttons, focused, root, view, close } = await panel([DANA]);
     buttons()[0].focus();

@@ -18,7 +18,7 @@ const STANDS = 'The conversation is yours, but Dana is in charge of the session.
 const dana = (more = {}) => person('Dana', { role: 'agent', owner: true, ...more });
 
 /** Strips whose client sends nowhere. @param {Record<string, unknown>} [state] @param {() => boolean|null} [chatting] */
-async function strips(state = {}, chatting = () => null) {
+async function strips(state = {}, chatting = () => null, ownWindow = null) {
   await loadLanguage(['en']);
   const sent = [];
   const client = Object.assign(new EventTarget(), {
@@ -28,14 +28,15 @@ async function strips(state = {}, chatting = () => null) {
     ask: async (message) => void sent.push(message),
     ...state,
   });
-  const notices = new Notices({ client, attempt: (asked) => asked, chatting, ownWindow: null });
+  const notices = new Notices({ client, attempt: (asked) => asked, chatting, ownWindow });
   const shown = (...now) => {
     notices.update(...now);
     return [...notices.root.children].map((strip) => strip.querySelector('.notice-words').textContent);
   };
   const press = (name) =>
     [...notices.root.querySelectorAll('button')].find(({ textContent }) => textContent === name).click();
-  return { client, shown, press, sent };
+  const offered = () => [...notices.root.querySelectorAll('button')].map(({ textContent }) => textContent);
+  return { client, shown, press, sent, offered };
 }
 
 export const tests = {
@@ -139,5 +140,30 @@ export const tests = {
     same(shown(missed), ['Your screen is no longer shared.']);
     press('Share screen');
     same([asked, shown(missed)], [[true], []]);
+  },
+
+  async 'where no screen can be shared the way to where it can is offered, if there is one'() {
+    const opened = [];
+    const wished = session({ screenAsked: { by: 'Maya' } });
+    Object.defineProperty(document, 'permissionsPolicy', {
+      configurable: true,
+      value: { allowsFeature: (feature) => feature !== 'display-capture' },
+    });
+    try {
+      const framed = await strips({}, () => null, () => opened.push('window'));
+      same(framed.shown(wished), ['Maya would like to see your screen.']);
+      same(framed.offered(), ['Open in own window', 'Not now']);
+      framed.press('Open in own window');
+      same(opened, ['window']);
+      const alone = await strips();
+      alone.shown(wished);
+      same(alone.offered(), ['Not now']);
+      delete document.permissionsPolicy;
+      const free = await strips({}, () => null, () => {});
+      free.shown(wished);
+      same(free.offered(), ['Share screen', 'Not now']);
+    } finally {
+      delete document.permissionsPolicy;
+    }
   },
 };

@@ -1,4 +1,4 @@
-import { loadLanguage, say } from '../../../widgets/catalogues/words.js';
+import { errorSentence, loadLanguage, say } from '../../../widgets/catalogues/words.js';
 import { same } from './check.js';
 
 /** Behind a name of other writing, a colon and what follows it would change sides. */
@@ -41,6 +41,15 @@ export const tests = {
       line.remove();
       await loadLanguage(['en']);
     }
+  },
+
+  async 'what is refused for good is not to be tried again as it is'() {
+    await loadLanguage(['en']);
+    const said = 'The service does not understand this. Change what you wrote, or reload the page.';
+    const codes = ['malformed', 'message_too_large', 'protocol_unsupported', 'ledger_away', 'no_invitation'];
+    const again = 'That did not work. Please try again.';
+    const gone = 'The invitation is no longer open.';
+    same(codes.map((code) => errorSentence({ code })), [said, said, said, again, gone]);
   },
 
   async 'an address stays as it is, for whatever reads it'() {
