@@ -16,7 +16,7 @@ from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.live import Directory, Live
 from actors.ledger.policy import LedgerPolicy
-from actors.ledger.presence import Key, Presence
+from actors.ledger.presence import Key, Presence, Watching
 from actors.ledger.rescue import Rescue
 from actors.ledger.rows import NewSession, already_live, find_session, where_it_was
 from actors.ledger.sharing import KEPT_MS
@@ -137,10 +137,13 @@ class Openings:
             raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
         if self._now_ms() < self._paused_until_ms:
             raise Unavailable(ErrorCode.SHUTTING_DOWN, "The deployment is about to end.")
-        self._under_way[key] = way = UnderWay(ask)
+        self._under_way[key] = way = UnderWay(ask, self._tell_waits)
         self.on_watched(key)
         try:
             live = await self._open(name or secrets.token_urlsafe(16), way, on_queued)
+        except BaseException:
+            way.fail()
+            raise
         finally:
             del self._under_way[key]
             way.over.set()
@@ -160,6 +163,9 @@ class Openings:
         way = self._under_way.get(key)
         if way is not None:
             way.look(self._presence.watchers(key))
+
+    def _tell_waits(self, watching: Watching[End], within_s: float) -> None:
+        self._audience.queued(watching.gateway, watching.connection_id, within_s)
 
     async def withdraw(self, ask: SessionWithdraw) -> Done:
         """Take a start back. What it has led to by now is ended, as by the agent.

@@ -13,6 +13,8 @@ from broker.errors import ErrorCode, Gone
 from broker.ids import same_agent
 from broker.messages.cluster.sessions import SessionOpen
 
+Tell = Callable[[Watching[Any], float], None]
+
 
 class UnderWay:
     """One opening: taken back for good by `withdraw`, put off while its agent's widgets are gone.
@@ -22,8 +24,15 @@ class UnderWay:
     engagement. Nothing is concluded from a connection that was never seen to watch.
     """
 
-    def __init__(self, ask: SessionOpen) -> None:
+    def __init__(self, ask: SessionOpen, tell: Tell = lambda watching, within_s: None) -> None:
+        """`tell` is told, as `on_queued` of `standby` is, of a page that came in another's place:
+        how many seconds the opening waits at most; zero when it is over without a session."""
         self.ask = ask
+        self._tell = tell
+        self._heir: Watching[Any] | None = None
+        """The page that came in the place of the one that asked."""
+        self._until: float | None = None
+        """When it is answered, once it waits."""
         self.connection_id = ask.connection_id
         """Whose it is now: the page that asked, or that came in its place."""
         self.withdrawn = False
@@ -47,10 +56,11 @@ class UnderWay:
         """
         if self.ask.connection_id is None:
             return
-        theirs = [each.connection_id for each in watching if self._is_theirs(each)]
+        theirs = {each.connection_id: each for each in watching if self._is_theirs(each)}
         if theirs:
             if self.connection_id not in theirs:
-                self.connection_id = theirs[-1]
+                self.connection_id, self._heir = list(theirs.items())[-1]
+                self._tell_heir()
             self._was_seen = True
             self._there.set()
         elif self._was_seen and not self.withdrawn:
@@ -87,7 +97,7 @@ class UnderWay:
                     timeout_s=left_s,
                     account_id=self.ask.account_id,
                     label=self.ask.label,
-                    on_queued=partial(on_queued, left_s),
+                    on_queued=partial(self._on_queued, deadline, partial(on_queued, left_s)),
                 )
             )
             if found is not None and self._there.is_set() and not self.withdrawn:
@@ -95,6 +105,23 @@ class UnderWay:
             if found is not None:
                 # It came just before the word to stop.
                 standbys.add(found)
+
+    def fail(self) -> None:
+        """It is over without a session: who asked is answered, who came later is told."""
+        if self._heir is not None and self._until is not None:
+            self._tell(self._heir, 0.0)
+
+    def _on_queued(self, deadline: float, on_queued: Callable[[], None]) -> None:
+        self._until = deadline
+        if self._heir is None:
+            on_queued()
+        else:
+            self._tell_heir()
+
+    def _tell_heir(self) -> None:
+        if self._heir is not None and self._until is not None:
+            left_s = self._until - asyncio.get_running_loop().time()
+            self._tell(self._heir, max(0.0, left_s))
 
     async def _until_there(self, deadline: float) -> None:
         try:

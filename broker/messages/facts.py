@@ -292,7 +292,8 @@ class SessionWaiting(Part):
     type: Literal["session.waiting"] = "session.waiting"
     within_ms: int
     """`session.start` is answered by then, with `no_capacity` if none came; said again, it holds
-    from then on."""
+    from then on. A page that came in the place of the one that asked has no answer: it is told zero
+    when the start is over without a session."""
 
 
 class SessionSaving(Part):

@@ -8,7 +8,7 @@ from broker.errors import Conflict, ErrorCode, Forbidden
 from broker.ids import normal_agent_id, normal_id, same_agent
 from broker.messages.client import ConnectionHello
 from broker.messages.cluster.presence import PresencePut, PresenceWatch
-from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.sessions import SessionOpen, SessionWithdraw
 from broker.messages.cluster.trunk import Location, Principal, TrunkHello, TrunkReady
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, Way
@@ -150,6 +150,17 @@ class Standing:
             owner=self.principal,
             policy=policy,
             label=label,
+            connection_id=self.connection_id,
+        )
+
+    def withdrawal(self) -> SessionWithdraw | None:
+        """Build the call that takes back what an agent's connection starts where it stands."""
+        key = agent_key(self.ids)
+        if key is None:
+            return None
+        return SessionWithdraw(
+            account_id=self.principal.account_id,
+            engagement_key=key,
             connection_id=self.connection_id,
         )
 

@@ -60,9 +60,14 @@ class Start:
         return True
 
     def on_queued(self, within_ms: int) -> None:
-        """Say that the session being opened waits for a standby."""
-        if self._asked is not None:
-            self._client.put(encode(SessionWaiting(within_ms=within_ms)))
+        """Say that the session being opened waits for a standby; zero: that it does no more.
+
+        It may have been asked for by a page of this agent in whose place this one came.
+        """
+        standing = self._client.standing
+        if self._asked is None and standing is not None:
+            self._withdrawal = standing.withdrawal() if within_ms else None
+        self._client.put(encode(SessionWaiting(within_ms=within_ms)))
 
     async def open(self) -> Location | None:
         """Have the ledger give the engagement a session, and answer the widget.
@@ -78,11 +83,7 @@ class Start:
                 policy=self._settings.policy_of(standing.principal.account_id),
                 label=self._settings.label_of(standing.principal.account_id),
             )
-            self._withdrawal = SessionWithdraw(
-                account_id=opening.account_id,
-                engagement_key=opening.engagement_key,
-                connection_id=standing.connection_id,
-            )
+            self._withdrawal = standing.withdrawal()
             location = await self._directory.open_session(opening)
         except SwitchboardError as error:
             self._withdrawal = None

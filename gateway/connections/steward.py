@@ -130,7 +130,7 @@ class Steward:
         self._start.withdraw(message)
 
     def on_queued(self, within_ms: int) -> None:
-        """Say that the session being opened waits for a standby."""
+        """Say that the session being opened waits for a standby; zero: that it does no more."""
         self._start.on_queued(within_ms)
 
     def join(self, message: SessionJoin, location: Location) -> bool:

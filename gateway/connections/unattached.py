@@ -64,6 +64,8 @@ class Unattached:
         self._room = room
         self._steward = steward
         self._state: PresenceState | None = None
+        self._queued_ms: int | None = None
+        """What is to be told of a start once the widget has been welcomed."""
         self._ways = WaysIn(self._tell_ways)
 
     def came_into(self, session_id: str) -> None:
@@ -144,6 +146,9 @@ class Unattached:
         if self._client.stage is Stage.IDLE and changed:
             view = ReachView(reach=state.reach, surfaces=state.surfaces)
             self._client.put(encode(ReachChanged(consumer=view)))
+        if self._queued_ms is not None:
+            within_ms, self._queued_ms = self._queued_ms, None
+            self.on_queued(within_ms)
         if state.live is None:
             self._ways.offer([])
         else:
@@ -156,7 +161,11 @@ class Unattached:
 
     def on_queued(self, within_ms: int) -> None:
         """The session that this agent starts waits for a standby."""
-        self._steward.on_queued(within_ms)
+        if self._client.stage is Stage.GREETING:
+            # Said by the ledger before it answers where the connection stands.
+            self._queued_ms = within_ms
+        elif self._client.stage is Stage.IDLE:
+            self._steward.on_queued(within_ms)
 
     def on_turned_away(self) -> None:
         """The live session does not know this agent: say how they could come in."""

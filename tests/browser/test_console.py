@@ -109,16 +109,19 @@ async def test_what_is_asked_is_seen_whole_beside_whom_it_is_about(
     await page.set_viewport_size({"width": 320, "height": 640})
     await log_in(page)
     table = page.get_by_role("region", name="Live sessions")
+    button = table.get_by_role("button", name="Look")
+    before = await button.bounding_box()
     await table.get_by_role("button", name="End", exact=True).click()
     await shoot(page, "console-question")
     around = await table.bounding_box()
     whom = await table.get_by_role("rowheader").bounding_box()
     asked = await table.get_by_role("button", name="End it for everybody?").bounding_box()
-    look = await table.get_by_role("button", name="Look").bounding_box()
+    look = await button.bounding_box()
     assert around is not None
     assert whom is not None
     assert asked is not None
     assert look is not None
+    assert look == before, "what is asked moves no other"
     assert whom["y"] + whom["height"] <= asked["y"]
     assert around["x"] <= asked["x"]
     assert asked["x"] + asked["width"] <= look["x"]

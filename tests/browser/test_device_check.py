@@ -356,6 +356,32 @@ async def test_a_start_that_waits_for_room_says_so_and_can_be_taken_back(
     await idle()
 
 
+async def test_a_page_that_is_loaded_again_takes_back_what_waits_for_it(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
+    await double.tell(reach(Reach.REACHABLE))
+    start = page.get_by_role("button", name="Start video")
+    cancel = page.get_by_role("button", name="Cancel")
+    for over in (RequestDone, SessionWaiting):
+        await expect(start).to_be_enabled()
+        await start.focus()
+        # Of this page's own asking there is none.
+        await double.tell(SessionWaiting(within_ms=60_000))
+        await expect(page.get_by_text("No room just now.")).to_be_visible()
+        await expect(start).to_be_disabled()
+        await expect(cancel).to_be_focused()
+        double.heard.clear()
+        if over is RequestDone:
+            await page.keyboard.press("Enter")
+            ended = await double.until_heard("session.end")
+            await double.tell(RequestDone(reply_to=ended["id"]))
+        await double.tell(SessionWaiting(within_ms=0))
+        await expect(cancel).to_be_hidden()
+        await expect(start).to_be_focused()
+
+
 async def test_starting_with_voice_opens_no_camera(context: BrowserContext, pages: str) -> None:
     page = await context.new_page()
     await page.add_init_script(WATCH)

@@ -49,6 +49,36 @@ async def test_a_start_that_was_taken_back_rings_nobody_and_the_next_one_does(
         await hang_up(agent, consumer)
 
 
+async def test_a_page_that_comes_back_is_told_that_its_start_waits_and_takes_it_back(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, standbys=0, ledger_policy=POLICY) as running:
+        one, two = await running.gateway("one"), await running.gateway("two")
+        agent = await agent_widget(one, "eng")
+        asked = await starting(agent)
+        [first] = [each["within_ms"] for each in agent.heard if each["type"] == WAITING]
+        asked.cancel()
+        await agent.close()
+        colleague = await agent_widget(two, "eng", agent_id="8")
+        again = await agent_widget(two, "eng")
+        assert again.types()[0] == "connection.welcome"
+        waits = await again.expect(WAITING)
+        assert 0 < waits["within_ms"] <= first
+        with pytest.raises(Refused) as refused:
+            await colleague.request("session.end")
+        assert refused.value.code == "not_in_session"
+        assert (await again.request("session.end"))["type"] == "request.done"
+        await again.expect(WAITING, within_ms=0)
+        # There is nothing more to be taken back.
+        with pytest.raises(Refused) as refused:
+            await again.request("session.end")
+        assert refused.value.code == "not_in_session"
+        assert WAITING not in colleague.types()
+        assert running.ledger is not None
+        assert running.ledger.level().queued == 0
+        await hang_up(again, colleague)
+
+
 async def test_a_start_goes_on_with_the_page_that_comes_back_and_not_without(
     tmp_path: Path,
 ) -> None:

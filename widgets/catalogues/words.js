@@ -40,7 +40,7 @@ export function errorSentence(error) {
   // One that is gone was open once.
   const key = `error_${error?.code}`
     .replace(/(unknown|no)_invitation$/u, 'invitation_closed')
-    .replace(/message_too_large|protocol_unsupported/u, 'malformed');
+    .replace(/(message|protocol)_.*/u, 'malformed');
   return say(knows(key) ? key : 'error_other');
 }
 

@@ -11,7 +11,7 @@ export function videoTrouble() {
   return troubleBeforehand() ?? (frameAllows('camera') ? null : 'blocked_by_frame');
 }
 
-/** If only in a window of its own. @param {Trouble|null} trouble */
+/** If in a window of its own. @param {Trouble|null} trouble */
 export function canTalk(trouble) {
   return !trouble || trouble === 'blocked_by_frame';
 }

@@ -788,7 +788,7 @@ export interface SessionSnapshot {
 /** Agent: the session that is being started waits, since no session actor stands by. It names no request: whoever knows no such message would take it for the answer. */
 export interface SessionWaiting {
   type: "session.waiting";
-  /** `session.start` is answered by then, with `no_capacity` if none came; said again, it holds from then on */
+  /** `session.start` is answered by then, with `no_capacity` if none came; said again, it holds from then on. A page that came in the place of the one that asked has no answer: it is told zero when the start is over without a session */
   within_ms: number;
 }
 

@@ -1,12 +1,11 @@
 import { entryOf, invitationIsOpen, ownEntry } from './select.js';
 
-const NO_WAYS = { ways: [], askedBy: null, about: null };
+const NO_WAYS = { ways: [], askedBy: null, about: null, waits: 0 };
 const UNTOLD = { conflicts: [], lines: [], screenAsked: null, muted: null, speaker: null, quality: {} };
 /** @type {WidgetState} */
 export const INITIAL = Object.freeze({
   role: null,
   reach: null,
-  waits: 0,
   ...NO_WAYS,
   session: null,
   resume: null,
@@ -33,6 +32,8 @@ export function reduce(state, message, now) {
     }
     case 'session.waiting':
       return { ...state, waits: now + message.within_ms };
+    case 'request.refused':
+      return { ...state, waits: 0 };
     case 'resume.renewed':
       return { ...state, resume: message.resume };
     case 'session.snapshot':

@@ -25,6 +25,7 @@ export class AgentIdle {
   #devices;
   #client;
   #kept = 0;
+  #runs = false;
   #trouble = videoTrouble();
   /** What a colleague asks; else empty. */
   asked = '';
@@ -65,6 +66,7 @@ export class AgentIdle {
     this.#check = wordButton('devices', look, 'plain');
     /** @param {Mode} mode */
     const run = async (mode) => {
+      this.#runs = true;
       clearTimeout(this.#kept);
       if (mode === 'voice') void client.media.setCamera(false);
       void client.media.open(mode === 'video');
@@ -72,9 +74,10 @@ export class AgentIdle {
         client.media.stop();
         if (error.code !== 'withdrawn') throw error;
       });
-      const over = attend(started, this.#error, this.#video.root, this.#voice.root);
+      const over = attend(started, this.#error);
       update();
       await over;
+      this.#runs = false;
       update();
     };
     this.#video = wordButton('start_video', () => void run('video'), 'primary wide', 'camera');
@@ -90,7 +93,6 @@ export class AgentIdle {
 
   /** @param {Idle} situation */
   show({ state, name, agent, watches }) {
-    // Whom neither sound nor picture would reach is told what to do instead.
     const able = canTalk(this.#trouble);
     const live = state.ways.length > 0;
     const reach = state.reach?.reach ?? null;
@@ -104,8 +106,9 @@ export class AgentIdle {
     setText(this.#title, title);
     this.asked = state.askedBy && panel ? title : '';
     show(this.#ways, live);
-    const starts = this.#video.root.disabled;
-    const waits = starts && state.waits > Date.now();
+    const waits = state.waits > Date.now();
+    const starts = this.#runs || waits;
+    this.#video.root.disabled = this.#voice.root.disabled = starts;
     const reached = reach && !starts ? say(`reach_${reach}`) : say('connecting');
     setText(this.#reach, waits ? say('start_waits') : reached);
     setAttr(this.#dot, 'data-reach', waits ? 'hidden' : reach ?? 'unknown');
@@ -115,7 +118,7 @@ export class AgentIdle {
     show(this.#video, may);
     show(this.#voice, may);
     show(this.#check, may && !waits && this.#trouble === null);
-    if (waits === this.#cancel.hidden) {
+    if (this.#cancel.hidden ? waits : !starts) {
       show(this.#cancel, waits);
       if (document.hasFocus()) (waits ? this.#cancel : this.#video.root).focus();
     }

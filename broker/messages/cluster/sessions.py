@@ -36,11 +36,14 @@ class SessionOpen(ClusterMessage):
 
 
 class SessionQueued(ClusterMessage):
-    """Notice ledger to gateway, `session.queued`: the opening for a connection waits."""
+    """Notice ledger to gateway, `session.queued`: the opening for a connection waits.
+
+    Also for one that came in the place of another of its agent, which asked and is gone.
+    """
 
     connection_id: str
     within_ms: int
-    """It is answered by then."""
+    """It is answered by then; zero: it is over without a session, and nobody else is answered."""
 
 
 class SessionWithdraw(ClusterMessage):
