@@ -20,7 +20,7 @@ from broker.messages.cluster.base import Done
 from broker.messages.cluster.members import SessionMember
 from broker.messages.cluster.presence import PresenceState, PresenceUnwatch, PresenceWatch
 from broker.messages.cluster.records import RecordPage, RecordQuery
-from broker.messages.cluster.sessions import SessionOpen, SessionWithdraw
+from broker.messages.cluster.sessions import SessionOpen, SessionQueued, SessionWithdraw
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
@@ -295,6 +295,9 @@ async def test_a_widget_that_says_anew_where_it_stands_was_not_gone(town: Town) 
     await watch(gateway, "pop-out")
     await unwatch(gateway, PAGE)
     assert (town.ledger.level().queued, town.ledger.level().waited) == (1, waited)
+    told = gateway.told("session.queued", SessionQueued)
+    assert [each.connection_id for each in told] == [PAGE, "pop-out"]
+    assert 0 < told[1].within_ms <= told[0].within_ms
     await town.actor()
     await started
 
