@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -13,6 +14,7 @@ from playwright.async_api import Browser, Page, Route, expect
 from tests.browser.accessibility import prepare, violations
 from tests.browser.demo import shoot
 from tests.browser.operators_double import ANSWERS, AWAY, ENDED, EXPIRED, Operators, log_in
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -110,7 +112,8 @@ async def test_what_is_asked_is_seen_whole_beside_whom_it_is_about(
     await log_in(page)
     table = page.get_by_role("region", name="Live sessions")
     button = table.get_by_role("button", name="Look")
-    before = await button.bounding_box()
+    place = "node => [node.offsetLeft, node.offsetTop, node.offsetWidth, node.offsetHeight]"
+    before = await button.evaluate(place)
     await table.get_by_role("button", name="End", exact=True).click()
     await shoot(page, "console-question")
     around = await table.bounding_box()
@@ -121,7 +124,7 @@ async def test_what_is_asked_is_seen_whole_beside_whom_it_is_about(
     assert whom is not None
     assert asked is not None
     assert look is not None
-    assert look == before, "what is asked moves no other"
+    assert await button.evaluate(place) == before, "what is asked moves no other"
     assert whom["y"] + whom["height"] <= asked["y"]
     assert around["x"] <= asked["x"]
     assert asked["x"] + asked["width"] <= look["x"]
@@ -227,19 +230,18 @@ async def test_what_was_asked_before_a_deed_does_not_show_it_undone(
     await log_in(page)
     end = page.get_by_role("button", name="End", exact=True)
     await end.click()
-    held: list[Route] = []
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
 
     async def hold(route: Route) -> None:
-        held.append(route)
+        held.set_result(route)
 
     await page.route("**/operator/accounts", hold)
-    async with page.expect_request("**/operator/accounts"):
-        await page.clock.fast_forward(5_000)
+    await page.clock.fast_forward(5_000)
+    old = await asyncio.wait_for(held, 15 * PATIENCE)
     await page.unroute("**/operator/accounts")
     operators.answers["sessions"] = {"sessions": [], "cursor": None}
     await page.get_by_role("button", name="End it for everybody?").click()
     await expect(page.get_by_text("Nobody is talking.")).to_be_visible()
-    [old] = held
     async with page.expect_response("**/operator/accounts"):
         await old.fulfill(json=ANSWERS["accounts"])
     await page.clock.run_for(0)
