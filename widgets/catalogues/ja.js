@@ -280,7 +280,7 @@ export default {
   error_too_many_links: '有効なリンクが多すぎます。先に1つ取り消してください。',
   error_rate_limited: '操作が多すぎます。少し待って再試行してください。',
   error_connection_lost: '接続が切れました。再試行してください。',
-  error_malformed: '内容を理解できませんでした。入力を変えるか、再読み込みしてください。',
+  error_malformed: '内容が不正です。入力を変えるか再読み込みしてください。',
   error_other: 'できませんでした。再試行してください。',
 
   login_title: 'ビデオ通話にログイン',

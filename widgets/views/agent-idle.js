@@ -5,10 +5,10 @@ import { attend, wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
 
-/** So long devices that were looked at stay open for a session. */
+/** So long a check's devices stay open. */
 const KEPT_MS = 60_000;
 
-/** The agent before a session: who could be rung, and one button. */
+/** The agent before a session. */
 export class AgentIdle {
   #avatar = new Avatar();
   #title = el('h1');
@@ -29,7 +29,6 @@ export class AgentIdle {
   #trouble = videoTrouble();
   /** What a colleague asks; else empty. */
   asked = '';
-  /** What can be done. */
   actions;
   root;
 

@@ -5,7 +5,7 @@ import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { Later } from './later.js';
 
-/** It rings: who invites, and three answers. Nothing is opened before one of them. */
+/** It rings: who invites, and three answers. */
 export class Incoming {
   #client;
   #avatar = new Avatar();

@@ -106,9 +106,8 @@ export class Notices {
       if (share) void this.#among.client.media.setScreen(true);
       this.#again();
     };
-    const out = this.#among.ownWindow;
     const choices = [
-      ...(canShare() ? [{ say: 'screen_off', act: answer(true), first: true }] : out ? [{ say: 'own_window', act: out, first: true }] : []),
+      ...(canShare() ? [{ say: 'screen_off', act: answer(true), first: true }] : []),
       { say: 'not_now', act: answer(false) },
     ];
     return [{ key: 'screen', text, choices }];
