@@ -89,6 +89,36 @@ def test_a_frame_is_whose_the_seat_message_says() -> None:
     call_in_virtual_time(a_seat_changes_hands)
 
 
+async def a_late_picture_claims_to_be_of_later(call: Call) -> None:
+    """Ada's second packet comes after her third and says that it is 0.9 s newer; then she goes."""
+    ada, cy = await call.join("ada"), await call.join("cy", publish=(), seats=1)
+    ben = await call.join("ben")
+    _, video = cy.seat(0)
+    track = ada.track(CAMERA)
+    ada.send_frame(key=True, parts=(b"one",))
+    await until(lambda: len(cy.heard_on(video)) == 1)
+    kept = track.timestamp
+    track.timestamp = kept + 81_000 & 0xFFFFFFFF
+    late = ada.rtp(track, track.vp8_payload(b"late", key=False, first=True), marker=True)
+    track.step(0, 0)
+    track.timestamp = kept
+    ada.send_frame(parts=(b"three",))
+    ada.send(late)
+    await until(lambda: len(cy.heard_on(video)) == 3)
+    call.relay.remove("ada")
+    while len(cy.heard_on(video)) == 3:
+        ben.send_frame(key=True, parts=(b"ben",))
+        await asyncio.sleep(0.02)
+    *hers, his = cy.heard_on(video)
+    assert [heard.content for heard in hers] == [b"one", b"three", b"late"]
+    for heard in hers:
+        assert 0 < (his.packet.timestamp - heard.packet.timestamp & 0xFFFFFFFF) < 0x80000000
+
+
+def test_time_goes_on_behind_a_late_picture_that_claims_to_be_of_later() -> None:
+    call_in_virtual_time(a_late_picture_claims_to_be_of_later)
+
+
 async def test_a_padding_probe_is_acknowledged_and_goes_no_further(call: Call) -> None:
     ada, ben = await call.join("ada"), await call.join("ben")
     _, video = ben.seat(0)

@@ -366,8 +366,7 @@ class Slot:
             cells.view[start:end] = payload
             if vp8 is not None:
                 numbering.renumber(cells.view, start, vp8, newest=newest)
-            if newest:
-                numbering.advance(stamp)
+            numbering.advance(stamp)
             self.packets += 1
             self.octets += len(payload)
             cells.length[0] = end - base
