@@ -137,6 +137,10 @@ class BrokerDouble:
         self.deaf = False
         self._role = role
         self.in_session = in_session
+        self.swallow()
+
+    def swallow(self) -> None:
+        """Hear and answer nothing on what stands, without closing it: the line is gone."""
         self._sockets.clear()
         self._greeted.clear()
 

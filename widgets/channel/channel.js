@@ -241,7 +241,7 @@ export class SignallingChannel {
     this.#retryTimer = setTimeout(() => void this.#open(), delay);
   }
 
-  /** Network or person came back: sit out no wait, nor trust what stood before. */
+  /** Person or network came, or media went: sit out no wait, trust no old line. */
   hurry() {
     const socket = this.#socket;
     const heard = this.#lastHeard;

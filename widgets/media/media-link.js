@@ -138,6 +138,7 @@ export class MediaLink {
       if (lost) this.drop();
     } else if (lost) {
       this.#setState('reconnecting');
+      this.#channel.hurry();
       if (state === 'failed') this.#rebuildIn(0);
       else this.#findPath();
     } else if (state === 'connected') {

@@ -10,6 +10,11 @@ function broker() {
   const asked = [];
   return {
     asked,
+    /** How often it was to look whether it still stands. */
+    hurried: 0,
+    hurry() {
+      this.hurried += 1;
+    },
     /** Called with each request as it is made. */
     onAsked: () => undefined,
     request(message) {
@@ -217,6 +222,15 @@ export const tests = {
     same([link.peer === peer, link.state], [false, 'reconnecting']);
     await until(() => channel.asked.length === 3);
     link.close();
+  },
+  'where media are lost the line is looked at, too': async () => {
+    for (const state of ['disconnected', 'failed']) {
+      const { channel, link, peer } = await connected();
+      same(channel.hurried, 0);
+      become(peer, state);
+      same(channel.hurried, 1);
+      link.close();
+    }
   },
   'an offer of another path that was lost with the line is made again': async () => {
     const { channel, link, peer } = await connected();
