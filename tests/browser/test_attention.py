@@ -114,6 +114,7 @@ async def test_a_seat_without_a_picture_keeps_no_page_from_loading(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
+    await page.clock.install()
     double = BrokerDouble(page, Role.CONSUMER)
     await double.attach()
     shown = asyncio.Event()
@@ -124,6 +125,9 @@ async def test_a_seat_without_a_picture_keeps_no_page_from_loading(
 
     await page.route("**/no-sdk.js", come_late)
     await page.goto(pages + WINDOW, wait_until="commit")
+    await page.wait_for_selector("main > [data-view]")
+    # The window goes on without LivePerson's script, which it waits for.
+    await page.clock.fast_forward(9_000)
     await double.tell(snapshot(1, [person(0), person(1)]))
     await expect(page.locator(".tile.seat:visible")).to_have_count(1)
     assert await page.evaluate("document.readyState") != "complete"
