@@ -226,7 +226,8 @@ async def test_a_token_that_expires_at_a_deed_asks_for_another_at_once(
 NOTE_WHAT_ENDS = """() => {
   window.ends = false;
   new MutationObserver(() => {
-    window.ends ||= [...document.querySelectorAll('button')].some((each) => each.textContent === 'End');
+    const buttons = [...document.querySelectorAll('button')];
+    window.ends ||= buttons.some(({ textContent }) => textContent === 'End');
   }).observe(document.body, { childList: true, subtree: true, characterData: true });
 }"""
 """Notes whether anything can be ended from now on, be it for a moment."""
