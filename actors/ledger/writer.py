@@ -38,10 +38,10 @@ class Writer:
     """All writes of a ledger, in the order they were asked for.
 
     A refused write harms no other one of its transaction, and one that fails only holds the others
-    up. At most `writes_limit` wait;
-    further ones get `ledger_away`. `on_failed` is told of each transaction that fails. When the
-    term is lost everything fails, `on_term_lost` is told once, and the writer stops. The ledger
-    calls `close()`, which lets the transaction at work finish and fails the rest.
+    up. At most `writes_limit` wait; further ones get `ledger_away`. `on_failed` is told of each
+    transaction that fails. When the term is lost everything fails, `on_term_lost` is told once, and
+    the writer stops. The ledger calls `close()`, which lets the transaction at work finish and
+    fails the rest.
     """
 
     def __init__(
