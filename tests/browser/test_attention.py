@@ -50,6 +50,13 @@ HTMLMediaElement.prototype.play = function () {
   return play.call(this);
 };
 """
+WATCH_EMPTY = """() => {
+  const toast = document.querySelector('.toast');
+  window.empty = new Promise((resolve) => new MutationObserver(() => {
+    if (toast.textContent === '') resolve(getComputedStyle(toast).opacity);
+  }).observe(toast, { childList: true }));
+}"""
+"""`empty` will be how much is seen of what was said, as soon as nothing is said any more."""
 WORKSPACE = """<!doctype html><html lang="en"><title>Workspace</title>
 <textarea aria-label="Chat"></textarea>
 <iframe src="{address}" style="width: 340px; height: 640px"></iframe>"""
@@ -109,6 +116,18 @@ async def test_a_browser_that_wants_a_gesture_before_sound_gets_one_button(
     await button.click()
     await expect(button).to_be_hidden()
     assert await page.evaluate("window.played.size") == await page.locator(".seat audio").count()
+
+
+async def test_what_was_said_leaves_no_empty_spot(context: BrowserContext, pages: str) -> None:
+    page = await context.new_page()
+    # It stands for three of these, longer than it takes to come.
+    await page.add_init_script(sooner(2_000, 200))
+    double = await show(page, pages + AGENT, Role.AGENT)
+    await double.tell(TALKING)
+    await page.wait_for_selector(".toast", state="attached")
+    await page.evaluate(WATCH_EMPTY)
+    await double.tell(snapshot(0, [person(0), person(1), person(2)]))
+    assert await page.evaluate("() => window.empty") == "0"
 
 
 async def test_a_seat_without_a_picture_keeps_no_page_from_loading(
