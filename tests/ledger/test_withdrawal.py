@@ -137,31 +137,46 @@ async def test_a_standby_that_is_being_asked_is_given_up_and_no_session_made(tow
     assert (actor.committed, await sessions(gateway)) == ([], [])
 
 
+class Writing:
+    """Holds the answer to a new session's writing back; while `is_away` no end can be written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_away: bool = False) -> None:
+        self.is_away = is_away
+        self.session_id = ""
+        self._written, self._gate, do = asyncio.Event(), asyncio.Event(), Writer.do
+
+        async def held(writer: Writer, job: Work[Any]) -> Any:
+            if isinstance(job, Ending) and self.is_away:
+                raise Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.")
+            done = await do(writer, job)
+            if isinstance(job, NewSession):
+                self.session_id = job.session_id
+                self._written.set()
+                await self._gate.wait()
+            return done
+
+        monkeypatch.setattr(Writer, "do", held)
+
+    async def take_back(self, gateway: FakeGateway) -> None:
+        """Start a session, and take the start back when it is written."""
+        started = asyncio.ensure_future(gateway.link.call(asked(), Location))
+        await self._written.wait()
+        taking = asyncio.ensure_future(withdraw(gateway))
+        # Whoever asks behind it on the same link is heard after it.
+        with pytest.raises(Conflict):
+            await gateway.open()
+        self._gate.set()
+        await taking
+        assert await is_withdrawn(started)
+
+
 async def test_a_session_that_is_being_written_is_ended_before_anybody_hears_of_it(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway, actor = await town.gateway(), await town.actor()
     await watch(gateway, "colleague", None)
     await gateway.put("consumer")
-    written, gate, do = asyncio.Event(), asyncio.Event(), Writer.do
-
-    async def held(writer: Writer, job: Work[Any]) -> Any:
-        done = await do(writer, job)
-        if isinstance(job, NewSession):
-            written.set()
-            await gate.wait()
-        return done
-
-    monkeypatch.setattr(Writer, "do", held)
-    started = asyncio.ensure_future(gateway.link.call(asked(), Location))
-    await written.wait()
-    taking = asyncio.ensure_future(withdraw(gateway))
-    # Whoever asks behind it on the same link is heard after it.
-    with pytest.raises(Conflict):
-        await gateway.open()
-    gate.set()
-    await taking
-    assert await is_withdrawn(started)
+    await Writing(monkeypatch).take_back(gateway)
     assert await sessions(gateway) == [(SessionPhase.ENDED, EndReason.ENDED_BY_AGENT)]
     await until(lambda: actor.stopped, "the end of its actor")
     told = {method for method, _ in gateway.notices}
@@ -176,38 +191,17 @@ async def test_one_whose_end_cannot_be_written_now_rings_nobody_and_is_ended_lat
 ) -> None:
     gateway, actor = await town.gateway(), await town.actor()
     await gateway.put("consumer")
-    written, gate, do = asyncio.Event(), asyncio.Event(), Writer.do
-    is_away = True
-    names: list[str] = []
-
-    async def held(writer: Writer, job: Work[Any]) -> Any:
-        if isinstance(job, Ending) and is_away:
-            raise Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.")
-        done = await do(writer, job)
-        if isinstance(job, NewSession):
-            names.append(job.session_id)
-            written.set()
-            await gate.wait()
-        return done
-
-    monkeypatch.setattr(Writer, "do", held)
-    started = asyncio.ensure_future(gateway.link.call(asked(), Location))
-    await written.wait()
-    taking = asyncio.ensure_future(withdraw(gateway))
-    with pytest.raises(Conflict):
-        await gateway.open()
-    gate.set()
-    await taking
-    assert await is_withdrawn(started)
+    writing = Writing(monkeypatch, is_away=True)
+    await writing.take_back(gateway)
     await until(lambda: actor.stopped, "the end of its actor")
     another = await town.actor()
     with pytest.raises(Unavailable):
-        await gateway.takeover(names[0], 1)
+        await gateway.takeover(writing.session_id, 1)
     with pytest.raises(Unavailable):
         await gateway.open()
     told = {method for method, _ in gateway.notices}
     assert (actor.committed, another.session_id, told & {"session.attach"}) == ([], None, set())
-    is_away = False
+    writing.is_away = False
     match asks:
         case "the keeper":
             town.clock.ms += 3_600_000
@@ -220,7 +214,7 @@ async def test_one_whose_end_cannot_be_written_now_rings_nobody_and_is_ended_lat
             await withdraw(gateway)
         case _:
             with pytest.raises(Gone):
-                await gateway.takeover(names[0], 1)
+                await gateway.takeover(writing.session_id, 1)
     ended = (SessionPhase.ENDED, EndReason.ENDED_BY_AGENT)
     assert set(await sessions(gateway)) == {ended}
     assert town.ledger.level().failed == 0
