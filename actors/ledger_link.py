@@ -244,13 +244,8 @@ class LedgerLink:
             reply.fault(Unavailable(ErrorCode.SHUTTING_DOWN, "Too many calls, or closing."))
 
     def _on_notice(self, end: End, method: str, payload: bytes) -> None:
-        if self._notice_handler is None:
-            return
-        try:
+        if self._notice_handler is not None:
             self._notice_handler(method, payload)
-        except Exception:
-            # One that cannot be read would come again on each new link, and end that, too.
-            _log.exception("A notice was not taken.", extra={"method": method})
 
 
 class _Term(ClusterMessage):

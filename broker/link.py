@@ -10,6 +10,7 @@ are the shell's, which watches `heard` grow to know that the far end lives.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from broker.trunk import (
 )
 
 P = TypeVar("P", bound=Promise)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class LinkEnd(ABC, Generic[P]):
     Attributes to set before connecting: `on_frame(end, kind, body)`, `on_call(end, method, payload,
     reply)`, `on_notice(end, method, payload)`, `on_lost(end)`, `on_drained(end)`, `on_pong(end)`.
     An end without a handler for a frame, call or notice closes: the far end is not what it claims.
+    What `on_notice` raises is logged, and the link goes on.
     """
 
     def __init__(self, promise: Callable[[], P], limit: int = MAX_FRAME_BYTES) -> None:
@@ -139,7 +142,11 @@ class LinkEnd(ABC, Generic[P]):
                 self.on_call(self, method, payload, Reply(link, call_id))
             case Frame.NOTICE if self.on_notice is not None:
                 method, payload = decode_notice(body)
-                self.on_notice(self, method, payload)
+                try:
+                    self.on_notice(self, method, payload)
+                except Exception:
+                    # One that cannot be read may come again on each new link, and end that, too.
+                    _log.exception("A notice was not taken.", extra={"method": method})
             case _:
                 link.abort()
 

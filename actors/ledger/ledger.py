@@ -255,14 +255,9 @@ class Ledger:
                 self._audience.pool_came(end)
 
     def _on_pool_notice(self, method: str, payload: bytes) -> None:
-        if method != "pool.vacate":
-            return
-        try:
+        if method == "pool.vacate":
             told = read(PoolVacate, payload)
-        except ValueError:
-            _log.warning("A pool's notice could not be read.", extra={"method": method})
-            return
-        self._sessions.standbys.vacate(told.closed, told.retired)
+            self._sessions.standbys.vacate(told.closed, told.retired)
 
     def _on_lost(self, end: End) -> None:
         self._members.pop(end, None)

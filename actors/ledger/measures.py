@@ -6,7 +6,6 @@ only, however many gateways have trunks to it. So nothing is counted twice.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,7 +18,6 @@ from broker.messages.cluster.base import read
 from broker.messages.cluster.exporting import Measured, MeasureList
 from broker.messages.cluster.measures import ActorMeasured
 
-_log = logging.getLogger(__name__)
 KEPT_S = 3_600.0
 """The counts of a node are forgotten so long after its last session actor went."""
 
@@ -78,15 +76,11 @@ class Measures:
                 node.left_s = self._clock()
 
     def on_notice(self, end: End, method: str, payload: bytes) -> None:
-        """Take a notice of a session actor; what cannot be read costs nobody a link."""
+        """Take a notice of a session actor. Raises ValueError: it cannot be read."""
         node = self._of.get(end)
         if method != "actor.measured" or node is None:
             return
-        try:
-            told = read(ActorMeasured, payload)
-        except ValueError:
-            _log.warning("A report could not be read.")
-            return
+        told = read(ActorMeasured, payload)
         node.counts.update(told.grown)
         node.standing.subtract(node.actors[end] or {})
         node.standing.update(told.standing)

@@ -355,14 +355,11 @@ class LedgerClient:
             self._was_complete |= self.pool_linked
 
     def _on_notice(self, end: LinkEnd[asyncio.Future[bytes]], method: str, payload: bytes) -> None:
-        try:
-            if method == PoolLinked.method:
-                self._pool_linked = read(PoolLinked, payload).linked
-                self._was_complete |= self.pool_linked
-            elif self._listener is not None:
-                self._tell(self._listener, method, payload)
-        except ValidationError:
-            logger.exception("unreadable notice", extra={"method": method})
+        if method == PoolLinked.method:
+            self._pool_linked = read(PoolLinked, payload).linked
+            self._was_complete |= self.pool_linked
+        elif self._listener is not None:
+            self._tell(self._listener, method, payload)
 
     def _tell(self, listener: Listener, method: str, payload: bytes) -> None:
         match method:

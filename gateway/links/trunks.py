@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Protocol
-
-from pydantic import ValidationError
 
 from broker.errors import ErrorCode, Unavailable
 from broker.link import LinkEnd
@@ -18,8 +15,6 @@ from broker.tracing import CONTEXT, Traces
 from broker.trunk import Frame
 from gateway.links.dial import End, dial
 from gateway.tracing import traced
-
-logger = logging.getLogger(__name__)
 
 AnyEnd = LinkEnd["asyncio.Future[bytes]"]
 
@@ -181,15 +176,8 @@ class Trunk:
 
     def _on_notice(self, end: AnyEnd, method: str, payload: bytes) -> None:
         """Have kept what is not saved; what else an actor may have to say is a later release's."""
-        if method != SessionUnsaved.method:
-            return
-        try:
-            said = read(SessionUnsaved, payload)
-        except ValidationError:
-            # It is said on each trunk: to end this one for it would end the next one, too.
-            logger.exception("unreadable notice", extra={"session_id": self.location.session_id})
-            return
-        self._on_unsaved(said)
+        if method == SessionUnsaved.method:
+            self._on_unsaved(read(SessionUnsaved, payload))
 
     def _deliver(self, kind: Frame, body: bytes) -> None:
         if self._closed:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from actors.ledger.measures import KEPT_S, Measures
 from actors.link import End, promise
@@ -119,7 +121,7 @@ def test_no_count_falls_whoever_comes_and_dies(steps: list[tuple[str, int, int]]
         assert before <= desk.packets() == told
 
 
-def test_words_of_the_next_release_are_left_out_and_nonsense_costs_nobody_a_link() -> None:
+def test_words_of_the_next_release_are_left_out_and_nonsense_counts_for_nothing() -> None:
     desk = Desk()
     actor = desk.come()
     desk.tell(actor, {"packets.in": 3, "packets.a-session's-id": 4}, {"mood": 1, "unsaved": 1})
@@ -130,7 +132,8 @@ def test_words_of_the_next_release_are_left_out_and_nonsense_costs_nobody_a_link
         b'{"grown": {"packets.in": -1}}',
         b'{"grown": []}',
     ):
-        desk.measures.on_notice(actor, "actor.measured", nonsense)
+        with pytest.raises(ValidationError):
+            desk.measures.on_notice(actor, "actor.measured", nonsense)
     desk.measures.on_notice(actor, "actor.unheard_of", b"?")
     node = desk.node()
     assert node is not None

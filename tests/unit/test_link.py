@@ -217,6 +217,24 @@ def test_a_frame_nobody_asked_for_ends_the_link() -> None:
     assert pair.back.closed
 
 
+def test_a_notice_that_is_not_taken_is_told_of_and_costs_nobody_the_link(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pair, heard = joined(), list[str]()
+
+    def on_notice(end: LinkEnd[Answer], method: str, payload: bytes) -> None:
+        heard.append(payload.decode())
+
+    pair.listener.on_notice = on_notice
+    pair.dialler.notify("word", b"\xff")
+    pair.dialler.notify("word", b"behind it")
+    pair.carry()
+    assert (heard, pair.back.closed) == (["behind it"], False)
+    [said] = caplog.records
+    assert said.message == "A notice was not taken."
+    assert vars(said)["method"] == "word"
+
+
 @pytest.mark.parametrize(
     "error", [Forbidden(ErrorCode.CONSUMER_CONFLICT, "No."), Internal(ErrorCode.INTERNAL, "x")]
 )
