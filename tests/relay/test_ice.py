@@ -93,26 +93,32 @@ async def test_an_address_of_somebody_living_cannot_be_taken(call: Call) -> None
     assert held.socket.peers[held.key].transport is call.relay.transports["ada-1"]
 
 
-async def test_who_lost_the_only_address_to_another_has_as_long_to_come_back(
-    start_call: StartCall,
-) -> None:
-    """A NAT gives the port of who has been silent for a while to somebody else."""
-    moment = 1000.0
+SILENT_FROM = 1000.0
+
+
+async def given_away(start_call: StartCall) -> tuple[Call, CraftedClient]:
+    """A call with Ada, whose NAT gave her only port to Ben after a silence: she has no address."""
+    moment = SILENT_FROM
     call = await start_call(clock=lambda: moment)
     ada, ben = await call.join("ada"), await call.join("ben")
     for client in (ada, ben):
         client.stop_checking()
-    adas, bens = (call.relay.transports[f"{name}-1"] for name in ("ada", "ben"))
-    heard = adas.ice.last_heard()
-    assert heard is not None
-    config = call.relay.config
-    moment = heard + config.silence_before_reconnecting + 1
+    adas, bens = (call.relay.transports[f"{name}-1"].ice for name in ("ada", "ben"))
+    moment += call.relay.config.silence_before_reconnecting + 1
     ada.send(ben.check(nominate=False))
-    await until(lambda: len(bens.ice.addresses) == 2)
-    assert (adas.ice.addresses, adas.ice.selected) == ([], None)
-    states, last = [], heard + config.silence_before_closing
-    for now in (moment, last, last + 0.1):
-        moment = now
+    await until(lambda: len(bens.addresses) == 2)
+    assert (adas.addresses, adas.selected) == ([], None)
+    return call, ada
+
+
+async def test_who_lost_the_only_address_to_another_has_as_long_to_come_back(
+    start_call: StartCall,
+) -> None:
+    call, _ = await given_away(start_call)
+    adas, config = call.relay.transports["ada-1"], call.relay.config
+    last = SILENT_FROM + config.silence_before_closing
+    states = []
+    for now in (SILENT_FROM + config.silence_before_reconnecting + 1, last, last + 0.1):
         adas.tick(now)
         states.append(adas.state)
     back, closed = TransportState.RECONNECTING, TransportState.CLOSED
@@ -123,15 +129,8 @@ async def test_who_lost_the_only_address_to_another_is_found_where_they_come_bac
     start_call: StartCall,
 ) -> None:
     """Also where their browser nominates no more: it has, and knows nothing of the NAT's doing."""
-    moment = 1000.0
-    call = await start_call(clock=lambda: moment)
-    ada, ben = await call.join("ada"), await call.join("ben")
-    for client in (ada, ben):
-        client.stop_checking()
+    call, ada = await given_away(start_call)
     ice = call.relay.transports["ada-1"].ice
-    moment += call.relay.config.silence_before_reconnecting + 1
-    ada.send(ben.check(nominate=False))
-    await until(lambda: ice.selected is None)
     await ada.rebind()
     ada.send_check(nominate=False)
     await until(lambda: ice.selected is not None)
