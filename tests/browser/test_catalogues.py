@@ -212,6 +212,13 @@ def test_whatever_is_refused_is_a_sentence_and_no_code() -> None:
     assert not (told | doors) & (MOMENTS | UNREAD)
 
 
+def test_what_is_said_as_of_another_is_said_of_no_further_code() -> None:
+    folds = re.findall(r"\.replace\(/(\S+)/u, '(\w+)'\)", (CATALOGUES / "words.js").read_text())
+    folded = {said: {code for code in ErrorCode if re.search(each, code)} for each, said in folds}
+    assert folded == {"invitation_closed": GONE, "malformed": STRANGE}
+    assert {f"error_{said}" for said in folded} <= catalogue("en").keys()
+
+
 def test_every_sentence_is_said_somewhere() -> None:
     modules = [path for path in WIDGETS.rglob("*.js") if CATALOGUES not in path.parents]
     sources = "".join(path.read_text() for path in modules)
