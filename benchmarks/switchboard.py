@@ -77,7 +77,7 @@ async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
     from gateway.links.ledger_client import LedgerClient
     from gateway.secret_file import read_secret
     from gateway.serve import gateway_server
-    from gateway.settings import DemoHost, Limits, Settings
+    from gateway.settings import DemoHost, DemoSettings, Limits, Settings
     from gateway.tasks import cancel
 
     prepare_data(data)
@@ -86,7 +86,7 @@ async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
     settings = Settings(
         origin=origin,
         secret=read_secret(data / "secret"),
-        accounts=demo_accounts(data, "http://127.0.0.1:1"),
+        accounts=demo_accounts(data, "http://127.0.0.1:1", DemoSettings()),
         gateway_id=secrets.token_urlsafe(9),
         demo=DemoHost(origin=origin),
         limits=Limits(

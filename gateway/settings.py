@@ -211,10 +211,10 @@ class DemoSettings:
     host_port: int = 8788
     bind: str = "127.0.0.1"
     data_dir: Path | None = None
-    """Where the database lives; `None`: a temporary folder, removed at the end."""
+    """Where secret, API key and database lie; `None`: where the demo always keeps them."""
     standbys: int = 2
-    ray_address: str | None = None
-    """An existing Ray to join; `None` starts a private local one."""
+    pages: tuple[str, ...] = ()
+    """Origins beside its own that may frame its widgets, as of a brand's page on another port."""
     webhooks: tuple[str, ...] = ()
     """URLs that get the account's events, signed with `webhook-secret` of the data folder."""
     verbose: bool = False
@@ -226,6 +226,8 @@ class DemoSettings:
             Policy.from_mapping(dict(self.policy))
         except ValueError as error:
             raise BadSettings(str(error)) from error
+        for page in self.pages:
+            check_origin(page)
         if not is_loopback(self.bind):
             raise BadSettings(
                 f"Demo mode mints tokens for anybody, so it binds loopback addresses only, "

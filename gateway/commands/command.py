@@ -57,6 +57,14 @@ def demo(
             metavar="URL", help="Gets every event, signed; may be repeated.", show_default=False
         ),
     ] = None,
+    page: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="May frame the widgets, as http://localhost:3000; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
 ) -> None:
     """Run everything on this machine and print one address to open."""
@@ -70,6 +78,7 @@ def demo(
             data_dir=data_dir,
             standbys=standbys,
             webhooks=tuple(webhook or ()),
+            pages=tuple(page or ()),
             verbose=verbose,
             policy=tuple(policy_value(each) for each in policy or ()),
         )

@@ -69,7 +69,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         settings = Settings(
             origin=gateway_at,
             secret=read_secret(data / "secret"),
-            accounts=with_policy(demo_accounts(data, host_at, demo.webhooks), dict(demo.policy)),
+            accounts=with_policy(demo_accounts(data, host_at, demo), dict(demo.policy)),
             gateway_id=secrets.token_urlsafe(9),
             allowed_hosts=(gateway_at.split("://")[1],),
             agent_sdk=f"{host_at}/simulator/agent-sdk.js",
@@ -88,7 +88,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
             policy=demo.policy,
         )
         servers = [gateway_socket, host_socket]
-        return uvloop.run(_serve(settings, cluster, servers, console, host_at, data))
+        return uvloop.run(_serve(settings, cluster, servers, console, host_at, data, demo.pages))
     finally:
         gateway_socket.close()
         host_socket.close()
@@ -118,7 +118,7 @@ def prepare_data(data: Path) -> None:
         raise BadSettings(f"{data} cannot be written ({error.strerror}).") from error
 
 
-def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Mapping[str, Account]:
+def demo_accounts(data: Path, host_at: str, demo: DemoSettings) -> Mapping[str, Account]:
     """Write the demo's accounts file and read it: one account, whose pages frame the widgets.
 
     Its API key and the secret of its webhooks lie in the data folder.
@@ -130,14 +130,14 @@ def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Map
     lines = [
         f"[accounts.{ACCOUNT}]",
         'agent_login = "demo"',
-        f"frame_ancestors = {json.dumps(origins_of(host_at))}",
+        f"frame_ancestors = {json.dumps([*origins_of(host_at), *demo.pages])}",
         # A name that nobody has: what the API says of pictures can be tried.
         'picture_hosts = ["pictures.example"]',
         f"[[accounts.{ACCOUNT}.api_keys]]",
         'key_id = "demo"',
         f'hash = "{hash_key(api_key)}"',
     ]
-    for number, url in enumerate(webhooks, start=1):
+    for number, url in enumerate(demo.webhooks, start=1):
         lines += [
             f"[[accounts.{ACCOUNT}.webhooks]]",
             f'endpoint_id = "demo-{number}"',
@@ -152,6 +152,26 @@ def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Map
         raise BadSettings(str(error)) from error
 
 
+def announce(
+    console: Console, host_at: str, gateway_at: str, data: Path, pages: Sequence[str]
+) -> None:
+    """Say where the demo is and what to do there, and what a page of one's own needs."""
+    console.print(f"\n  Switchboard demo: [bold]{host_at}/[/bold]")
+    console.print("  Open it and press Start video: the shop beside it rings.\n")
+    if pages:
+        ids = "data-account-id='demo' data-conversation-id='42'"
+        console.print(f"  The tag for a page at {', '.join(pages)}, and its agent in another tab:")
+        for line in (
+            f"<script async src='{gateway_at}/launcher.js' {ids}></script>",
+            f"{gateway_at}/agent?accountId=demo&rtSessionId=42&agentId=7",
+        ):
+            # Whole, to be copied.
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print()
+    console.print(f"  {NOTE}", style="dim")
+    console.print(f"  Records are kept in {data}. Ctrl-C stops everything.\n", style="dim")
+
+
 async def _serve(
     settings: Settings,
     cluster: compose.ClusterSettings,
@@ -159,6 +179,7 @@ async def _serve(
     console: Console,
     host_at: str,
     data: Path,
+    pages: Sequence[str],
 ) -> int:
     stop = hear_signals()
     running = await start(cluster, stop, console)
@@ -187,9 +208,7 @@ async def _serve(
             stack.push_async_callback(cancel, task)
         async with asyncio.timeout(compose.ACTOR_START_S):
             await asyncio.gather(gateway.started.wait(), hosts.started.wait())
-        console.print(f"\n  Switchboard demo: [bold]{host_at}/[/bold]\n")
-        console.print(f"  {NOTE}", style="dim")
-        console.print(f"  Records are kept in {data}. Ctrl-C stops everything.\n", style="dim")
+        announce(console, host_at, settings.origin, data, pages)
         await stop.wait()
         with console.status("Stopping …"):
             await hosts.stop()

@@ -48,6 +48,7 @@ def test_a_demo_that_others_can_reach_is_refused(origin: str) -> None:
         ({"gateway_port": 70_000}, "no port"),
         ({"gateway_port": 9, "host_port": 9}, "two ports"),
         ({"standbys": 0}, "at least one standby"),
+        ({"pages": ("localhost:3000",)}, "is no origin"),
     ],
 )
 def test_a_demo_that_cannot_work_is_refused(fields: dict[str, Any], sentence: str) -> None:
