@@ -335,16 +335,21 @@ def top(
     period_s: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
     as_json: AsJson = False,
 ) -> None:
-    """Show gateways, sessions and standbys until Ctrl-C; with --json, once."""
+    """Show gateways, sessions and standbys until Ctrl-C; with --json, or into a pipe, once."""
     with one_sentence():
-        from gateway.commands.top import look_at_all, run_top
+        from gateway.commands.tables import table_console
+        from gateway.commands.top import look_at_all, run_top, table_of
 
         gateways = gateway or [DEMO_GATEWAY]
-        if not as_json:
-            run_top(gateways, period_s)
+        console = table_console()
+        if console.is_terminal and not as_json:
+            run_top(gateways, period_s, console)
             return
         rows = look_at_all(gateways)
-    typer.echo(json.dumps([asdict(each) for each in rows], indent=2))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in rows], indent=2))
+    else:
+        console.print(table_of(rows))
     raise typer.Exit(0 if all(each.up for each in rows) else FAILED)
 
 
@@ -367,28 +372,30 @@ def asdict_of(state: NodeState) -> dict[str, object]:
 
 def print_nodes(found: Sequence[tuple[str, NodeState]]) -> None:
     """Print nodes as a table."""
-    from rich.console import Console
     from rich.table import Table
+
+    from gateway.commands.tables import table_console
 
     table = Table("node", "address", "label", "drain", "sessions", "standbys", "reusable")
     for at, state in found:
         counts = (str(each) for each in (state.live, state.standbys, state.reusable))
         table.add_row(state.node, at, state.label, state.drain, *counts)
-    Console().print(table)
+    table_console().print(table)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
     """Print what was found as a table."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from gateway.commands.tables import table_console
 
     colour = {"ok": "green", "warning": "yellow", "failure": "red"}
     table = Table("check", "", "found", "what to do")
     for each in findings:
         grade = f"[{colour[each.grade]}]{each.grade}[/]"
         table.add_row(escape(each.name), grade, escape(each.found), escape(each.advice))
-    Console().print(table)
+    table_console().print(table)
 
 
 @contextmanager

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from unicodedata import category
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.commands.tables import table_console
+
 _OPAQUE = 8
 """Characters of an opaque id that tell two of one session apart."""
+_LONG_S = 120
+"""From here on a duration is written as hours, minutes and seconds."""
 _SPOILS = {
     "loss_down": "loss to them",
     "loss_up": "loss from them",
@@ -25,27 +29,31 @@ _SPOILS = {
 def print_sessions(records: list[dict[str, Any]]) -> None:
     """Print what `GET /v1/sessions` lists."""
     if not records:
-        Console().print("No session has been recorded yet.")
+        table_console().print("No session has been recorded yet.")
         return
-    table = Table("session", "started", "lasted", "phase", "ended", "agent side", "window side")
-    table.columns[0].no_wrap = True
-    for record in records:
-        ids = record["ids"]
-        table.add_row(
+    rows = [
+        (
             record["session_id"],
-            _moment(record["created_ms"]),
+            _moment(record["created_ms"])[:-3],
             _lasted(record),
-            record["phase"],
-            record.get("end_reason") or "",
-            shown(ids.get("rt_session_id")),
-            shown(ids.get("window_session_id") or ids.get("conversation_id")),
+            record.get("end_reason") or record["phase"],
+            shown(", ".join(_conversation(record["ids"]))),
         )
-    Console().print(table)
+        for record in records
+    ]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, name in enumerate(("session", "started", "lasted", "state", "conversation")):
+        # Of a terminal of 80 columns the last one gets what is left; the others are needed whole.
+        whole = max(len(row[index]) for row in rows) if name != "conversation" else None
+        table.add_column(name, no_wrap=True, min_width=whole)
+    for row in rows:
+        table.add_row(*row)
+    table_console().print(table)
 
 
 def print_session(record: dict[str, Any]) -> None:
     """Print what `GET /v1/sessions/{id}` says."""
-    console = Console()
+    console = table_console()
     facts = Table.grid(padding=(0, 2))
     ids = record["ids"]
     for name, value in (
@@ -84,6 +92,12 @@ def shown(value: object) -> Text:
     """
     text = "" if value is None else str(value)
     return Text("".join("\ufffd" if category(each) == "Cc" else each for each in text))
+
+
+def _conversation(ids: dict[str, Any]) -> Iterable[str]:
+    """What the agent's and the consumer's side call it, each name once."""
+    names = (ids.get("rt_session_id"), ids.get("window_session_id"), ids.get("conversation_id"))
+    return dict.fromkeys(str(each) for each in names if each)
 
 
 def _person(participant: dict[str, Any]) -> str:
@@ -125,4 +139,7 @@ def _moment(at_ms: int) -> str:
 
 def _lasted(record: dict[str, Any]) -> str:
     ended = record.get("ended_ms")
-    return "" if ended is None else f"{(ended - record['created_ms']) / 1000:.0f} s"
+    if ended is None:
+        return ""
+    seconds = round((ended - record["created_ms"]) / 1000)
+    return f"{seconds} s" if seconds < _LONG_S else str(timedelta(seconds=seconds))

@@ -77,10 +77,10 @@ def look_at_all(gateways: Sequence[str]) -> list[Row]:
         return [look(client, each) for each in gateways]
 
 
-def run_top(gateways: Sequence[str], period_s: float) -> None:
-    """Show them until Ctrl-C."""
+def run_top(gateways: Sequence[str], period_s: float, console: Console) -> None:
+    """Show them on a terminal until Ctrl-C."""
     never = threading.Event()
-    with Live(table_of(look_at_all(gateways)), console=Console(), screen=True) as live:
+    with Live(table_of(look_at_all(gateways)), console=console, screen=True) as live:
         while not never.wait(period_s):
             live.update(table_of(look_at_all(gateways)))
 

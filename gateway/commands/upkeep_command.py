@@ -192,11 +192,11 @@ def dead(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters: events an endpoint would not take within a day."""
-    from rich.console import Console
     from rich.table import Table
 
     from gateway.commands.command import body_of, http, require_key
     from gateway.commands.session_print import shown
+    from gateway.commands.tables import table_console
 
     query: dict[str, str | int] = {"limit": limit}
     if endpoint_id is not None:
@@ -211,7 +211,7 @@ def dead(
     for each in letters:
         names = ("endpoint_id", "session_id", "seq", "type", "why")
         table.add_row(*(shown(each[name]) for name in names))
-    Console().print(table if letters else "There is no dead letter.")
+    table_console().print(table if letters else "There is no dead letter.")
 
 
 @webhooks.command("redeliver")

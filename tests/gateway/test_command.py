@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -116,6 +117,27 @@ def test_sessions_are_a_table_or_json() -> None:
         table = RUNNER.invoke(app, arguments, env={"COLUMNS": "160"}).output
         assert all(word in table for word in ("s-1", "60 s", "ended_by_agent", "rt", "win"))
         assert json.loads(RUNNER.invoke(app, [*arguments, "--json"]).output) == [RECORD]
+
+
+@pytest.mark.parametrize("columns", ["80", None], ids=["a terminal", "a pipe"])
+def test_each_session_is_one_line_that_can_be_read_and_found(columns: str | None) -> None:
+    session_id, conversation = "UeqZ9BgrUKVDu0rATQCFWw", str(uuid.UUID(int=1))
+    record = {
+        "session_id": session_id,
+        "created_ms": RECORD["created_ms"],
+        "ended_ms": 1_800_000_000_000 + 3_723_000,
+        "phase": "ended",
+        "end_reason": "ended_by_supervisor",
+        "ids": {"rt_session_id": conversation, "conversation_id": conversation},
+    }
+    with serving("/v1/sessions", {"sessions": [record]}) as gateway:
+        arguments = ["sessions", "--gateway", gateway]
+        said = RUNNER.invoke(app, arguments, env={"COLUMNS": columns}).output
+    _, line = said.splitlines()
+    for word in (session_id, "2027-01-1", "1:02:03", "ended_by_supervisor"):
+        assert word in line
+    # As much of it as there is room for, once.
+    assert line.count("00000000" if columns else conversation) == 1
 
 
 def test_one_session_is_its_people_and_its_time_line() -> None:

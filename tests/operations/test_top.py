@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import httpx
 from rich.console import Console
@@ -70,6 +71,11 @@ async def test_what_nobody_knows_is_no_number() -> None:
 
 
 def test_a_gateway_that_is_down_sets_the_exit_status() -> None:
-    result = CliRunner().invoke(app, ["top", "--json", "--gateway", "http://127.0.0.1:9"])
+    words = ["top", "--gateway", "http://127.0.0.1:9"]
+    result = CliRunner().invoke(app, [*words, "--json"])
     assert result.exit_code == 1
     assert json.loads(result.output)[0]["up"] is False
+    # Into a pipe, too, it is one look.
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert re.search(r"http://127\.0\.0\.1:9 .* down ", result.output)
