@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import compare, machine
 from benchmarks.process import ChildFailed
-from benchmarks.report import print_changes, print_result
+from benchmarks.report import print_changes, print_outcome, print_result
 from benchmarks.result import FORMAT, ScenarioResult
 from benchmarks.scenario import Scenario, refuse_a_lone_account
 from benchmarks.scenarios.capacity import Capacity
@@ -184,6 +184,8 @@ def main(arguments: list[str]) -> int:
         console.print("[bold]Interrupted.[/bold]")
     if results:
         write(results, failures, ["python", "-m", "benchmarks", *arguments], options)
+        files = [file for file in (options.json, options.html) if file is not None]
+        print_outcome(console, results, failures, files)
     if interrupted:
         return INTERRUPTED
     if failures:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from benchmarks import plots
-from benchmarks.report import percentiles, row_of, wanted_of
+from benchmarks.report import percentiles, row_of, summed_up, wanted_of
 from benchmarks.result import ScenarioResult
 from benchmarks.targets import Target
 
@@ -53,7 +53,7 @@ def page(results: list[ScenarioResult], document: dict[str, object]) -> str:
         for failure in cast(list[str], document["failed"])
     ]
     for result in results:
-        parts.append(f"<p><b>{result.name}</b>: {summed_up(result)}</p><ul>")
+        parts.append(f"<p><b>{result.name}</b>: {html.escape(summed_up(result))}</p><ul>")
         parts += [f"<li>{sentence}</li>" for sentence in conclusions(result)]
         parts.append("</ul>")
     for result in results:
@@ -61,27 +61,6 @@ def page(results: list[ScenarioResult], document: dict[str, object]) -> str:
     machine = html.escape(json.dumps(document["machine"], indent=1))
     parts.append(f"<h2>Machine and versions</h2><pre>{machine}</pre></html>")
     return "\n".join(parts) + "\n"
-
-
-def summed_up(result: ScenarioResult) -> str:
-    """Say in one line how a scenario ended."""
-    judged = result.judged()
-    met = sum(target.met for target in judged)
-    if result.noise:
-        first = html.escape(result.noise[0])
-        signs = "one sign" if len(result.noise) == 1 else f"{len(result.noise)} signs"
-        rest = f" What no noise can move: {met} of {len(judged)} targets met." if judged else ""
-        return f"the machine was too noisy to compare speeds ({signs}; the first: {first}).{rest}"
-    apart = "".join(
-        f" Of {html.escape(side)} it was too noisy to tell ({html.escape(signs[0])})."
-        for side, signs in result.noise_apart.items()
-    )
-    if not judged:
-        return f"measured; there is no target to hold it against.{apart}"
-    if met == len(judged):
-        all_of_them = {1: "the target is", 2: "both targets are"}.get(met, f"all {met} targets are")
-        return f"{all_of_them} met.{apart}"
-    return f"{met} of {len(judged)} targets are met.{apart}"
 
 
 def conclusions(result: ScenarioResult) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -81,6 +82,48 @@ def wanted_of(target: Target) -> str:
     """Say what a target asks for: a ratio, or a number in the unit of the value."""
     unit = target.unit if target.ratio is None else ""
     return f"{target.direction} {target.target:g} {unit}".rstrip()
+
+
+def print_outcome(
+    console: Console,
+    results: Sequence[ScenarioResult],
+    failures: Sequence[str],
+    files: Iterable[Path],
+) -> None:
+    """End a run: of several scenarios how each came out, and where it stands written."""
+    if len(results) + len(failures) > 1:
+        console.rule("conclusions")
+        for result in results:
+            console.print(f"{result.name}: {escape(summed_up(result))}")
+            for target in result.judged():
+                if not target.met:
+                    value = f"{target.value if target.ratio is None else target.ratio:.4g}"
+                    console.print(f"  missed: {escape(target.name)}, {value}, {wanted_of(target)}")
+        for failure in failures:
+            console.print(f"[bold]Nothing was measured:[/bold] {escape(failure)}")
+    for file in files:
+        console.print(f"Written: {escape(str(file))}", soft_wrap=True)
+
+
+def summed_up(result: ScenarioResult) -> str:
+    """Say in one line how a scenario ended."""
+    judged = result.judged()
+    met = sum(target.met for target in judged)
+    if result.noise:
+        first = result.noise[0]
+        signs = "one sign" if len(result.noise) == 1 else f"{len(result.noise)} signs"
+        rest = f" What no noise can move: {met} of {len(judged)} targets met." if judged else ""
+        return f"the machine was too noisy to compare speeds ({signs}; the first: {first}).{rest}"
+    apart = "".join(
+        f" Of {side} it was too noisy to tell ({signs[0]})."
+        for side, signs in result.noise_apart.items()
+    )
+    if not judged:
+        return f"measured; there is no target to hold it against.{apart}"
+    if met == len(judged):
+        all_of_them = {1: "the target is", 2: "both targets are"}.get(met, f"all {met} targets are")
+        return f"{all_of_them} met.{apart}"
+    return f"{met} of {len(judged)} targets are met.{apart}"
 
 
 def print_changes(

@@ -13,8 +13,8 @@ from benchmarks.command import parser
 from benchmarks.histogram import Histogram
 from benchmarks.measurement import Measurement
 from benchmarks.media.beside import MediaLoad
-from benchmarks.page import summed_up
 from benchmarks.process import Child
+from benchmarks.report import summed_up
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.sampler import Usage

@@ -164,7 +164,13 @@ def test_the_short_set_is_every_scenario_in_one_report(
     page, file = tmp_path / "run.html", tmp_path / "run.json"
     made = [Made("one"), Made("other")]
     words = ["short", "--json", str(file), "--html", str(page)]
-    assert outcome(monkeypatch, capsys, made, *words)[0] == 0
+    status, shown = outcome(monkeypatch, capsys, made, *words)
+    assert status == 0
+    end = shown.split("conclusions")[1]
+    for name in ("one", "other"):
+        missed = "missed: p50 over the floor, 1.5, 2, at most 1.5"
+        assert f"{name}: 2 of 3 targets are met. {missed}" in end
+    assert end.endswith(f"Written: {file} Written: {page}")
     run = json.loads(file.read_text(encoding="utf-8"))
     assert [each["name"] for each in run["scenarios"]] == ["one", "other"]
     assert {each["parameters"]["rounds"] for each in run["scenarios"]} == {2}
@@ -214,6 +220,7 @@ def test_one_that_fails_costs_nothing_of_what_the_others_found(
     named = "failing: TimeoutError: 5 session actors did not start."
     assert f"Nothing was measured: {named}" in shown
     assert "Traceback" in shown, "what nobody expected is shown whole"
+    assert f"Nothing was measured: {named}" in shown.split("conclusions")[1]
     run = json.loads(file.read_text(encoding="utf-8"))
     assert [each["name"] for each in run["scenarios"]] == ["one", "other"]
     assert run["failed"] == [named]

@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks.histogram import Histogram
 from benchmarks.measurement import Measurement
-from benchmarks.page import page, summed_up
+from benchmarks.page import page
 from benchmarks.plots import INK
+from benchmarks.report import summed_up
 from benchmarks.result import Line, ScenarioResult
 from benchmarks.targets import absolute
 
