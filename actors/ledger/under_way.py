@@ -24,7 +24,7 @@ class UnderWay:
     engagement. Nothing is concluded from a connection that was never seen to watch.
     """
 
-    def __init__(self, ask: SessionOpen, tell: Tell = lambda watching, within_s: None) -> None:
+    def __init__(self, ask: SessionOpen, tell: Tell) -> None:
         """`tell` is told, as `on_queued` of `standby` is, of a page that came in another's place:
         how many seconds the opening waits at most; zero when it is over without a session."""
         self.ask = ask

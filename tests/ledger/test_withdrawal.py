@@ -10,6 +10,7 @@ import pytest
 
 from actors.ledger import keeping
 from actors.ledger.database import Work
+from actors.ledger.presence import Watching
 from actors.ledger.rows import Ending, NewSession
 from actors.ledger.standbys import Actor, Standbys
 from actors.ledger.under_way import UnderWay
@@ -239,7 +240,9 @@ async def test_a_session_that_is_there_by_then_is_ended_and_its_actor_with_it(to
 
 @pytest.mark.parametrize("order", ["standby", "word", "standby long before"])
 async def test_a_standby_that_comes_as_it_is_taken_back_stands_by_again(order: str) -> None:
-    standbys, way = Standbys(limit=9, reused_limit=9), UnderWay(asked())
+    standbys = Standbys(limit=9, reused_limit=9)
+    heirs: list[Watching[Any]] = []
+    way = UnderWay(asked(), lambda watching, within_s: heirs.append(watching))
     deadline = asyncio.get_running_loop().time() + 60.0
     waits: list[float] = []
     started = asyncio.ensure_future(way.standby(standbys, 0, deadline, waits.append))
@@ -257,7 +260,7 @@ async def test_a_standby_that_comes_as_it_is_taken_back_stands_by_again(order: s
     way.withdraw()
     with pytest.raises(Gone):
         await started
-    assert (len(standbys), standbys.queued) == (1, 0)
+    assert (len(standbys), standbys.queued, heirs) == (1, 0, [])
 
 
 async def test_one_whose_widget_is_gone_waits_for_it_and_not_for_room(town: Town) -> None:
