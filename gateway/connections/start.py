@@ -40,6 +40,8 @@ class Start:
         self._asked: SessionStart | None = None
         self._withdrawal: SessionWithdraw | None = None
         """Takes back what the ledger was asked for; until it is refused, or was followed."""
+        self._unsaid: asyncio.Timeout | None = None
+        """Ends the wait for the ledger, until the ledger has been asked."""
         self._withdrawing: set[asyncio.Task[None]] = set()
 
     @property
@@ -84,13 +86,15 @@ class Start:
                 label=self._settings.label_of(standing.principal.account_id),
             )
             self._withdrawal = standing.withdrawal()
-            location = await self._directory.open_session(opening)
-        except SwitchboardError as error:
+            async with asyncio.timeout(None) as self._unsaid:
+                location = await self._directory.open_session(opening, holds=self._say)
+        except (SwitchboardError, TimeoutError) as error:
             self._withdrawal = None
-            self._client.put(refused(error, message.id))
+            refusal = error if isinstance(error, SwitchboardError) else _withdrawn()
+            self._client.put(refused(refusal, message.id))
             return None
         finally:
-            self._asked = None
+            self._asked = self._unsaid = None
         self._client.put(encode(RequestDone(reply_to=message.id)))
         return location
 
@@ -99,26 +103,39 @@ class Start:
         self._withdrawal = None
 
     def withdraw(self, message: SessionEnd) -> None:
-        """Take the start back; returns at once, and outlives the connection."""
-        task = asyncio.get_running_loop().create_task(self._withdraw(message))
-        self._withdrawing.add(task)
-        task.add_done_callback(self._withdrawing.discard)
+        """Take back what `is_revocable`; returns at once, and outlives the connection."""
+        unsaid, self._unsaid = self._unsaid, None
+        if unsaid is not None:
+            unsaid.reschedule(asyncio.get_running_loop().time())
+            self._client.put(encode(RequestDone(reply_to=message.id)))
+        elif self._withdrawal is not None:
+            task = asyncio.get_running_loop().create_task(self._withdraw(message, self._withdrawal))
+            self._withdrawing.add(task)
+            task.add_done_callback(self._withdrawing.discard)
+        elif self._asked is not None:
+            # Another errand has kept it from being asked for.
+            start, self._asked = self._asked, None
+            self._client.put(refused(_withdrawn(), start.id))
+            self._client.put(encode(RequestDone(reply_to=message.id)))
 
     async def close(self) -> None:
         """Wait for what is being taken back: a gateway that stops cuts its link next."""
         if self._withdrawing:
             await asyncio.wait(self._withdrawing)
 
-    async def _withdraw(self, message: SessionEnd) -> None:
+    def _say(self) -> bool:
+        """Whether the ledger is to be asked; from now on it is for it to take that back."""
+        unsaid, self._unsaid = self._unsaid, None
+        return unsaid is not None
+
+    async def _withdraw(self, message: SessionEnd, withdrawal: SessionWithdraw) -> None:
         try:
-            if self._withdrawal is not None:
-                await self._directory.ask(self._withdrawal, Done)
-            elif self._asked is not None:
-                # Another errand has kept it from being asked for.
-                start, self._asked = self._asked, None
-                gone = Gone(ErrorCode.WITHDRAWN, "The start was taken back.")
-                self._client.put(refused(gone, start.id))
+            await self._directory.ask(withdrawal, Done)
         except SwitchboardError as error:
             self._client.put(refused(error, message.id))
         else:
             self._client.put(encode(RequestDone(reply_to=message.id)))
+
+
+def _withdrawn() -> Gone:
+    return Gone(ErrorCode.WITHDRAWN, "The start was taken back.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Protocol, TypeVar
 
 from broker.messages.cluster.base import ClusterMessage
@@ -29,6 +30,13 @@ from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, Colleag
 from broker.messages.sharing import LoginHand, Revocation
 
 Reply = TypeVar("Reply", bound=ClusterMessage)
+Holds = Callable[[], bool]
+"""Looked at once, in the moment in which the ledger is told; False: it is told nothing."""
+
+
+def always() -> bool:
+    """Want what is asked, however late it can be."""
+    return True
 
 
 class Call(Protocol):
@@ -73,8 +81,11 @@ class Directory(Protocol):
         """Say whether an agent comes whom a colleague asked; does not wait."""
         ...
 
-    async def open_session(self, request: SessionOpen) -> Location:
-        """Give an engagement a session. Raises already_live (Conflict), no_capacity."""
+    async def open_session(self, request: SessionOpen, *, holds: Holds = always) -> Location:
+        """Give an engagement a session, if that is still wanted when the ledger can be asked.
+
+        Raises already_live (Conflict), no_capacity.
+        """
         ...
 
     async def locate(self, session_id: str, account_id: str | None) -> Location:

@@ -46,7 +46,7 @@ from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, Colleag
 from broker.messages.sharing import LoginHand, Revocation, RevocationList, Revocations
 from broker.tracing import Traces
 from gateway.links.dial import End, dial
-from gateway.links.directory import Call, Listener
+from gateway.links.directory import Call, Holds, Listener, always
 from gateway.settings import Limits
 from gateway.tracing import traced
 
@@ -172,9 +172,9 @@ class LedgerClient:
         if self._end is not None:
             self._end.call(said.method, said.to_bytes()).add_done_callback(_ignore)
 
-    async def open_session(self, request: SessionOpen) -> Location:
+    async def open_session(self, request: SessionOpen, *, holds: Holds = always) -> Location:
         return await self._ask(
-            request.method, request, Location, timeout_s=self._limits.open_timeout_s
+            request.method, request, Location, timeout_s=self._limits.open_timeout_s, holds=holds
         )
 
     async def locate(self, session_id: str, account_id: str | None) -> Location:
@@ -232,7 +232,7 @@ class LedgerClient:
         reply: type[Reply],
         *,
         timeout_s: float | None = None,
-        holds: Callable[[], bool] = lambda: True,
+        holds: Holds = always,
     ) -> Reply:
         """Call as soon as there is a link, if what is said `holds` by then."""
         with traced(self._traces, method, "client") as trace:

@@ -23,7 +23,7 @@ from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueAnswer
 from broker.messages.sharing import Revocation
 from broker.shards import shard_of
-from gateway.links.directory import Call, Listener
+from gateway.links.directory import Call, Holds, Listener, always
 from gateway.links.ledger_client import LedgerClient
 
 Reply = TypeVar("Reply", bound=ClusterMessage)
@@ -79,8 +79,8 @@ class Shards:
         for each in self._ledgers:
             each.answer_colleague(said)
 
-    async def open_session(self, request: SessionOpen) -> Location:
-        return await self._of(request.account_id).open_session(request)
+    async def open_session(self, request: SessionOpen, *, holds: Holds = always) -> Location:
+        return await self._of(request.account_id).open_session(request, holds=holds)
 
     async def locate(self, session_id: str, account_id: str | None) -> Location:
         if account_id is None:

@@ -164,6 +164,26 @@ async def test_one_that_another_errand_holds_up_never_reaches_the_ledger(
     assert (world.ledger.opened, queue.asked) == ([], [])
 
 
+async def test_one_that_waits_for_the_ledger_is_taken_back_without_it(world: World) -> None:
+    queue, agent = Queue(world), await world.agent()
+    await agent.until("reach.changed")
+    await world.ledger.stop()
+    await agent.say(**START)
+    await agent.say(**END)
+    assert await answers(agent, 2) == {"start": "withdrawn", "end": "request.done"}
+    await agent.say(**END)
+    assert await answers(agent, 1) == {"end": "not_in_session"}
+    await world.ledger.start(world.ledger.port)
+    await world.ledger.signal.until(lambda: world.ledger.watches)
+    assert (world.ledger.opened, queue.asked) == ([], [])
+    # The next is asked for, and taken back by the ledger.
+    await agent.say(**START)
+    await world.ledger.signal.until(lambda: world.ledger.opened)
+    await agent.say(**END)
+    assert await answers(agent, 2) == {"start": "withdrawn", "end": "request.done"}
+    assert len(queue.asked) == 1
+
+
 @pytest.mark.parametrize("comes", ["in", "too late"])
 async def test_until_the_widget_is_in_its_session_the_ledger_is_asked(
     world: World, comes: str
