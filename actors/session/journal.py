@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 
-from broker.errors import Conflict
+from broker.errors import Conflict, SwitchboardError
 from broker.events import AnyEvent, event_body
 from broker.messages.cluster.tenure import JournalAppend, JournalEntry, Subject
 from broker.tracing import Span, Traces
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = (0.02, 0.1, 0.25, 0.5, 1.0)
+_UNFIT_RETRY_S = (*_RETRY_S, 2.0, 5.0, 10.0, 30.0)
+"""Of what the ledger is there for and does not take: the next release of it may, and each try costs
+all the others a few transactions."""
 _STALLED_S = 1.0
 UNSAVED_S = 2.0
 """What has waited for so long is said to be unsaved."""
@@ -272,7 +275,8 @@ class Journal:
                         "attempt": attempt,
                     },
                 )
-                await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+                pauses = _RETRY_S if _may_pass(error) else _UNFIT_RETRY_S
+                await asyncio.sleep(pauses[min(attempt, len(pauses) - 1)])
                 attempt += 1
         if span is not None:
             span.end()
@@ -287,3 +291,10 @@ class Journal:
             self.release(entries[-1].seq)
             self._tell_unsaved()
         return True
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it is the ledger's state that an append failed for, rather than what it holds."""
+    if isinstance(error, SwitchboardError):
+        return error.retryable
+    return isinstance(error, TimeoutError)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 
-from actors.session.journal import BATCH_SUBJECTS
+from actors.session.journal import BATCH_SUBJECTS, Journal
 from actors.session.person import Person
-from broker.errors import Conflict, ErrorCode, Unavailable
+from broker.errors import Conflict, ErrorCode, Internal, Unavailable
+from broker.messages.cluster.tenure import JournalAppend, JournalEntry, Subject
 from broker.words import Surface
 from tests.actors.stage import WAIT_S, FakeLedger, Stage, Trunk
 from tests.patience import until
+from tests.relay.virtual_time import run_in_virtual_time
 
 
 async def test_the_ring_waits_for_its_invitation_and_not_for_what_is_saved_of_it(
@@ -380,3 +383,50 @@ async def test_more_people_than_an_append_takes_are_saved_before_what_they_did(
         (1, 1),
     ]
     assert agent.last("guest.invited")
+
+
+class Nobody:
+    """Is told what became of the entries, and does nothing about it."""
+
+    def on_durable(self, seq: int) -> None: ...
+    def on_unsaved(self, entries: Sequence[JournalEntry]) -> None: ...
+    def on_saving(self, saved: bool) -> None: ...
+    def on_fenced(self) -> None: ...
+
+
+class Tries(FakeLedger):
+    """Counts how often it is asked."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self.failure = failure
+        self.count = 0
+
+    async def append(self, append: JournalAppend) -> None:
+        self.count += 1
+        await super().append(append)
+
+
+def test_what_no_database_takes_is_tried_ever_more_seldom_and_saved_once_it_is_taken() -> None:
+    """Each try has the ledger look for it among what all the others write."""
+
+    async def tried(failure: Exception) -> int:
+        ledger = Tries(failure)
+        journal = Journal("s-1", 1, 1, ledger, Nobody())
+        journal.add((), [Subject(participant_id="p-1", body={})])
+        await asyncio.sleep(100.0)
+        count, ledger.failure = ledger.count, None
+        assert await journal.flush(30.0)
+        assert list(ledger.subjects) == ["p-1"]
+        await journal.close()
+        return count
+
+    async def both() -> tuple[int, int]:
+        unfit = Internal(ErrorCode.INTERNAL, "The write does not fit the database.")
+        away = Unavailable(ErrorCode.LEDGER_AWAY, "The ledger cannot write now.")
+        return await asyncio.gather(tried(unfit), tried(away))
+
+    unfit, away = run_in_virtual_time(both())
+    assert unfit < 15
+    # A database that is back is found so within a second.
+    assert away >= 100
