@@ -117,10 +117,14 @@ class Deliverer:
         self._own.close()
 
     async def deliver(self, endpoint: Endpoint, parcel: Parcel) -> Outcome:
-        """Send events in order up to the first that fails."""
+        """Send events in order up to the first that fails; a mistake of ours is a failure, too."""
         delivered = 0
         for entry in parcel.entries:
-            why, refused = await self._send(endpoint, parcel, entry)
+            try:
+                why, refused = await self._send(endpoint, parcel, entry)
+            except Exception as error:
+                _log.exception("A delivery broke.", extra={"endpoint_id": endpoint.endpoint_id})
+                why, refused = type(error).__name__, False
             if why is not None:
                 _log.info(
                     "A webhook failed.",

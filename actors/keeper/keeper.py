@@ -17,6 +17,7 @@ from broker.messages.cluster.members import LinkHello
 
 _log = logging.getLogger(__name__)
 _DAY_MS = 24 * 3_600_000
+_LONGEST_REST_S = 60.0
 _RESTS = 4
 """After a look that found nothing due the next one waits for so many times what this one took: with
 a day's sessions of a webhook that is down to look through, that is a fifth of one connection."""
@@ -143,17 +144,23 @@ class Keeper:
         await self._link.call(ask, Done, timeout=30)
 
     async def _serve(self, endpoint: Endpoint) -> None:
-        """Deliver what is due for one endpoint, for ever."""
+        """Deliver what is due for one endpoint, for ever.
+
+        What was sent and could not be settled is sent again: after a rest that grows, or the
+        receiver would get it once a second for as long as the ledger can read and not write.
+        """
         grew, loop = self._grew[endpoint.endpoint_id], asyncio.get_running_loop()
         ask = keeping.OutboxTake(endpoint_id=endpoint.endpoint_id, account_id=endpoint.account_id)
+        broken = 0
         while True:
             grew.clear()
             wait_s, rest_s = self._policy.poll_s, 0.0
-            begun_s = loop.time()
+            begun_s, found = loop.time(), None
             try:
                 found = await self._link.call(ask, keeping.OutboxParcels, timeout=30)
                 if found.parcels:
                     await self._deliver_all(endpoint, found.parcels)
+                    broken = 0
                     continue
                 rest_s = min(_RESTS * (loop.time() - begun_s), wait_s)
                 if found.next_due_in_ms is not None:
@@ -164,6 +171,9 @@ class Keeper:
             except Exception:
                 # One endpoint's trouble must neither end its loop nor touch another's.
                 _log.exception("A delivery broke.", extra={"endpoint_id": endpoint.endpoint_id})
+            if found is not None and found.parcels:
+                rest_s = min(self._deliverer.retry_in_ms(broken) / 1000, _LONGEST_REST_S)
+                broken += 1
             await asyncio.sleep(rest_s)
             try:
                 async with asyncio.timeout(wait_s):

@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 from actors.keeper import delivery
-from actors.keeper.delivery import REST_BYTES, Deliverer, DeliveryPolicy, Endpoint, event_json
+from actors.keeper.delivery import (
+    REST_BYTES,
+    Deliverer,
+    DeliveryPolicy,
+    Endpoint,
+    Outcome,
+    event_json,
+)
 from actors.keeper.signature import sign, verify
 from actors.keeper.target import TargetRefused, may_reach, resolve
 from actors.ledger.keeping import Parcel
@@ -307,6 +314,23 @@ async def test_an_endpoints_events_share_a_connection_unless_it_says_too_much(
     assert (outcome.why, outcome.delivered_seq) == (None, 5)
     assert [event["seq"] for event in receiver.events] == [1, 2, 3, 4, 5]
     assert receiver.connections == connections
+
+
+async def test_what_a_mistake_of_ours_keeps_from_being_sent_has_failed_like_everything_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And so waits, and is a dead letter in the end."""
+    receiver = Receiver()
+    port = await receiver.start()
+    deliverer = Deliverer(DeliveryPolicy(loopback_allowed=True), lambda: 0, resolver=loopback)
+    endpoint = Endpoint("e", "acme", f"http://hooks.example.test:{port}/", SECRET)
+    unwritable = entry(2, "text.said", half="\ud83d")
+    parcel = a_parcel().model_copy(update={"entries": [entry(1), unwritable, entry(3)]})
+    outcome = await deliverer.deliver(endpoint, parcel)
+    await deliverer.close()
+    await receiver.stop()
+    assert outcome == Outcome(1, "UnicodeEncodeError")
+    assert "A delivery broke." in caplog.messages
 
 
 def test_backing_off_doubles_up_to_an_hour() -> None:

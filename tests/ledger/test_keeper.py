@@ -15,9 +15,11 @@ from actors.ledger import keeping
 from actors.ledger.database import Database
 from actors.ledger.erasure import Erasing
 from actors.ledger.grown import Grown
-from broker.errors import ErrorCode, Internal, SwitchboardError
+from actors.ledger.outbox import Outbox
+from broker.errors import ErrorCode, Internal, SwitchboardError, Unavailable
 from broker.measures import Standing
 from broker.messages import upkeep
+from broker.messages.cluster.base import Done
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, entry
 from tests.ledger.keepers import QUICK, moved, run_keeper, sessions
@@ -90,6 +92,36 @@ async def test_a_receiver_that_is_down_loses_nothing_and_stops_nobody_else(
     assert [event["seq"] for event in down.events] == [1, 2]
     # A keeper that dies between delivery and note delivers again; the ids tell.
     assert {event["seq"] for event in receiver.events} == {1, 2}
+
+
+async def sent(receiver: Receiver, count: int) -> None:
+    await until(lambda: len(receiver.events) == count, "what another is sent")
+
+
+async def test_what_cannot_be_settled_is_not_sent_over_and_over(
+    town: Town, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a full disk: the ledger can read what is due, and not write that it was sent."""
+    other = Receiver()
+    other.now_s = receiver.now_s
+    town.stack.push_async_callback(other.stop)
+    settle = Outbox.settle
+
+    async def full(self: Outbox, ask: keeping.OutboxSettle) -> Done:
+        if ask.endpoint_id == "endpoint-0":
+            raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger cannot write now.")
+        return await settle(self, ask)
+
+    monkeypatch.setattr(Outbox, "settle", full)
+    patient = replace(QUICK.delivery, backoff_first_s=600, backoff_last_s=600)
+    policy = replace(QUICK, delivery=patient, poll_s=0.01)
+    await run_keeper(town, receiver.port, await other.start(), policy=policy)
+    (actor,) = await sessions(town, 1)
+    for seq in range(2, 7):
+        await sent(other, seq - 1)
+        await actor.append(entry(seq))
+    await sent(other, 6)
+    assert [event["seq"] for event in receiver.events] == [1]
 
 
 async def test_a_redirect_is_a_failure(town: Town, receiver: Receiver) -> None:
