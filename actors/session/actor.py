@@ -259,9 +259,17 @@ class SessionActor:
             if self._session is not None and self._session.session_id == declined.session_id:
                 self._session.asking.on_declined(declined)
             return
-        if method != "session.committed":
-            return
-        committed = read(SessionCommitted, payload)
+        if method == "session.committed":
+            self._on_committed(payload)
+
+    def _on_committed(self, payload: bytes) -> None:
+        try:
+            committed = read(SessionCommitted, payload)
+        except ValueError:
+            if self._committing is None:
+                # Nobody says it again, and whoever comes would wait here: another may read it.
+                self._over(fenced=True)
+            raise
         session = self._session
         if (
             session is not None

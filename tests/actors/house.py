@@ -72,8 +72,10 @@ class ScriptedLedger:
     async def resolve(self) -> tuple[str, int]:
         return self._address
 
-    async def assign(self, session_id: str = SESSION, account_id: str = "acc") -> None:
-        """Give the actor its session, and say that it is durable."""
+    async def assign(
+        self, session_id: str = SESSION, account_id: str = "acc", word: bytes | None = None
+    ) -> None:
+        """Give the actor its session, and say, in this `word`, that it is durable."""
         assert self._end is not None
         ask = SessionAssign(
             session_id=session_id,
@@ -88,7 +90,12 @@ class ScriptedLedger:
         first = await call(self._end, ask, Journalled, timeout_s=WAIT_S)
         self.entries += first.entries
         committed = SessionCommitted(session_id=session_id, epoch=1)
-        self._end.notify("session.committed", committed.to_bytes())
+        self.tell_committed(word or committed.to_bytes())
+
+    def tell_committed(self, word: bytes) -> None:
+        """Say in this word that the actor's session is durable."""
+        assert self._end is not None
+        self._end.notify("session.committed", word)
 
     def say_stop(self) -> None:
         """Write to the actor that its session is another's; it lies in its socket then."""

@@ -41,6 +41,24 @@ async def test_an_actor_without_a_free_media_port_gives_its_session_up() -> None
             await until(made.over.is_set, "the actor gave up")
 
 
+async def test_an_actor_that_cannot_read_that_its_session_is_durable_gives_it_up() -> None:
+    async with house() as made:
+        await made.ledger.assign(word=b"{}")
+        await until(made.over.is_set, "the actor gave up")
+
+
+async def test_an_actor_goes_on_with_a_session_though_it_cannot_read_once_more_that_it_is_durable(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house() as made:
+        await made.ledger.assign()
+        trunk = await made.trunk()
+        made.ledger.tell_committed(b"{}")
+        await until(lambda: "A notice was not taken." in caplog.messages, "the word taken")
+        (await made.trunk("c2")).close()
+        assert not trunk.link.closed
+
+
 async def test_an_actor_takes_one_session_and_goes_on_with_it() -> None:
     async with house() as made:
         await made.ledger.assign()
