@@ -319,14 +319,20 @@ def _erase(found: list[tuple[str, str]], now_ms: int, connection: sa.Connection)
 def _clear_subject(
     connection: sa.Connection, session_id: str, participant_id: str, now_ms: int
 ) -> frozenset[str] | None:
-    """Empty a subject; returns the ids of its side, `None` when there is no such subject."""
+    """Empty a subject; returns the ids of its side, none of one that is empty by then, `None` when
+    there is no such subject."""
     here = sa.and_(subjects.c.session_id == session_id, subjects.c.participant_id == participant_id)
-    body = connection.scalar(sa.select(subjects.c.body).where(here))
-    if body is None:
+    row = connection.execute(
+        sa.select(subjects.c.body, subjects.c.erased_ms).where(here)
+    ).one_or_none()
+    if row is None:
         return None
+    if row.erased_ms is not None:
+        # Whose side it was nobody knows any more, and its ids went with it.
+        return frozenset()
     connection.execute(sa.update(subjects).where(here).values(body="{}", erased_ms=now_ms))
     staff = (str(Role.AGENT), str(Role.SUPERVISOR))
-    return AGENT_FIELDS if json.loads(body).get("role") in staff else VISITOR_FIELDS
+    return AGENT_FIELDS if json.loads(row.body).get("role") in staff else VISITOR_FIELDS
 
 
 def _blank(connection: sa.Connection, session_id: str, fields: frozenset[str]) -> None:

@@ -164,6 +164,25 @@ async def test_an_erased_agent_leaves_the_consumer(town: Town) -> None:
     assert NAME in left
 
 
+async def test_an_agent_who_is_erased_once_more_takes_nothing_of_the_consumer(town: Town) -> None:
+    """As after a restore, when everything that was erased is said again. By what names the
+    consumer they are found when they are to be erased themselves."""
+    actor, _, link = await a_record(town, ended=True)
+    assert actor.session_id is not None
+    ask = upkeep.PersonErase(
+        account_id=ACCOUNT, session_id=actor.session_id, participant_id="agent"
+    )
+    for _ in range(2):
+        await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+    left = await everything(town)
+    assert (AGENT in left, VISITOR in left) == (False, True)
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    erased = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+    assert [one.participant_id for one in erased.erased] == ["consumer"]
+    left = await everything(town)
+    assert (NAME in left, VISITOR in left) == (False, False)
+
+
 async def test_an_actor_cannot_bring_back_who_was_erased(town: Town) -> None:
     actor, gateway, link = await a_record(town, ended=False)
     assert actor.session_id is not None
