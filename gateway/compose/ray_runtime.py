@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -19,10 +20,15 @@ from ray._common.usage.usage_lib import get_cluster_metadata
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import RayError
 
+from gateway.commands.probe import answers_tcp
 from gateway.compose.node import NAME_DIGITS
 from gateway.compose.options import LABEL, MEDIA_SLOT, NAMESPACE, SESSION_MEMORY
 from gateway.settings import BadSettings
 
+JOIN_S = 20.0
+"""How long a Ray may not answer at all; its head may be starting. Ray's own bound is minutes, told
+in lines of its own."""
+LOOK_AGAIN_S = 0.5
 LEAVE_S = 5.0
 """How long Ray may take over a leaving; it takes some 0.1 s."""
 NOWHERE = "/"
@@ -36,6 +42,11 @@ def join_ray(address: str) -> Path:
     Raises:
         BadSettings: it cannot be joined, in one sentence.
     """
+    if not _answers(address):
+        raise BadSettings(
+            f"Nothing has answered at {address} for {JOIN_S:.0f} seconds; is that the address of "
+            "the Ray, and does its head run?"
+        )
     try:
         with chdir(NOWHERE):
             context = ray.init(
@@ -48,6 +59,19 @@ def join_ray(address: str) -> Path:
         first = str(error).strip().splitlines()[0]
         raise BadSettings(f"The Ray at {address} cannot be joined: {first}") from error
     return _logs_of(context)
+
+
+def _answers(address: str) -> bool:
+    """Whether a Ray may be there, waited for; what is no `host:port` is Ray's to judge."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return True
+    until = time.monotonic() + JOIN_S
+    while not answers_tcp(host.strip("[]"), int(port)):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(LOOK_AGAIN_S)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

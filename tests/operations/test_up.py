@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import psutil
@@ -252,6 +253,26 @@ def test_a_ray_that_does_not_let_go_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     (leaving,) = (each for each in threading.enumerate() if each.name == "leaving-ray")
     may_go.set()
     leaving.join()
+
+
+def test_an_address_at_which_no_ray_answers_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ray.init", lambda **_: pytest.fail("Ray waits for minutes"))
+    monkeypatch.setattr(ray_runtime, "JOIN_S", 0.0)
+    nowhere = f"127.0.0.1:{free_port()}"
+    with pytest.raises(BadSettings, match=f"Nothing has answered at {nowhere} .* its head run"):
+        ray_runtime.join_ray(nowhere)
+
+
+def test_a_ray_whose_head_is_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, False, True])
+    monkeypatch.setattr(ray_runtime, "answers_tcp", lambda host, port: next(answers))
+    monkeypatch.setattr(ray_runtime, "LOOK_AGAIN_S", 0.0)
+    told = SimpleNamespace(address_info={"session_dir": "/session"})
+    monkeypatch.setattr("ray.init", lambda **_: told)
+    assert ray_runtime.join_ray("127.0.0.1:6379") == Path("/session/logs")
+    assert list(answers) == []
 
 
 def test_a_ray_refuses_who_comes_without_its_token(cluster: RayCluster) -> None:
