@@ -71,7 +71,7 @@ export class LocalMedia {
     const wanted = () => withCamera && !this.off.includes('camera');
     const addCamera = async () => {
       if (asked !== this.#asked || !wanted()) return;
-      if (!this.tracks.camera && !this.troubles.camera && !asked.camera) await this.setCamera(true);
+      if (!this.tracks.camera && !this.troubles.camera && !asked.camera) await this.turn('camera', true);
     };
     this.#opened = this.#opened?.then(addCamera) ?? this.#openBoth(wanted());
     return this.#opened;
@@ -87,19 +87,13 @@ export class LocalMedia {
     this.#onChange();
   }
 
-  /** @param {boolean} on */
-  async setMicrophone(on) {
-    this.#turn('microphone', on);
-    if (this.tracks.microphone) this.tracks.microphone.enabled = on;
-    else if (on) await this.#ask('microphone');
-    this.#onChange();
-  }
-
-  /** Off gives the camera back, so that its light goes out. @param {boolean} on */
-  async setCamera(on) {
-    this.#turn('camera', on);
-    if (on) await this.#ask('camera');
-    else this.#drop('camera');
+  /** A camera that is off is given back, so that its light goes out. @param {Source} source @param {boolean} on */
+  async turn(source, on) {
+    this.off = this.off.replace(source, '') + (on ? '' : source);
+    const track = this.tracks[source];
+    if (track && source === 'microphone') track.enabled = on;
+    else if (!on) this.#drop(source);
+    else if (!track) await this.#ask(source);
     this.#onChange();
   }
 
@@ -123,21 +117,11 @@ export class LocalMedia {
     this.#onChange();
   }
 
-  /** @param {boolean} on */
-  async setScreen(on) {
-    this.#turn('screen', on);
-    if (!on) this.#drop('screen');
-    else if (!this.tracks.screen) await this.#await('screen', openScreen());
-    this.#onChange();
-  }
-
   /** Turn off what of these is sent, or being asked for. @param {readonly string[]} sources */
   turnOff(sources) {
-    /** @param {Source} source */
-    const used = (source) => sources.includes(source) && (this.tracks[source] || this.#asked[source]);
-    if (used('microphone')) void this.setMicrophone(false);
-    if (used('camera')) void this.setCamera(false);
-    if (used('screen')) void this.setScreen(false);
+    for (const source of /** @type {readonly Source[]} */ (sources)) {
+      if (this.tracks[source] || this.#asked[source]) void this.turn(source, false);
+    }
   }
 
   stop() {
@@ -151,14 +135,10 @@ export class LocalMedia {
     this.off = '';
   }
 
-  /** @param {Source} source @param {boolean} on */
-  #turn(source, on) {
-    this.off = this.off.replace(source, '') + (on ? '' : source);
-  }
-
-  /** @param {DeviceSource} source */
+  /** @param {Source} source */
   #ask(source) {
-    return this.#await(source, openDevice(source, this.#wishes[source]));
+    const opening = source === 'screen' ? openScreen() : openDevice(source, this.#wishes[source]);
+    return this.#await(source, opening);
   }
 
   /** @param {Source} source @param {Promise<Opened>} opening */

@@ -119,7 +119,7 @@ export class SessionClient extends EventTarget {
 
   /** It turns no camera on. @param {Mode} mode */
   async setMode(mode) {
-    void this.media.setCamera(false);
+    void this.media.turn('camera', false);
     if (mode === 'voice') this.media.turnOff(['screen']);
     await this.ask({ type: 'media.mode', mode });
   }

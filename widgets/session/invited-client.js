@@ -12,7 +12,7 @@ export class InvitedClient extends SessionClient {
   async accept(mode) {
     const { media, mediaLink, session } = this;
     if (!session?.invitation) throw new Refusal('no_invitation', 'Nobody is inviting.', false);
-    if (mode === 'voice') void media.setCamera(false);
+    if (mode === 'voice') void media.turn('camera', false);
     void media.open(mode === 'video');
     const { invitation_id } = session.invitation;
     const accepted = this.ask({ type: 'invitation.accept', invitation_id, mode });

@@ -67,7 +67,7 @@ export class AgentIdle {
     const run = async (mode) => {
       this.#runs = true;
       clearTimeout(this.#kept);
-      if (mode === 'voice') void client.media.setCamera(false);
+      if (mode === 'voice') void client.media.turn('camera', false);
       void client.media.open(mode === 'video');
       const started = client.ask({ type: 'session.start', mode }).catch((error) => {
         client.media.stop();

@@ -15,9 +15,9 @@ export class ControlBar {
     this.#client = client;
     const { media } = client;
     this.#buttons = {
-      microphone: iconButton('microphone', () => void media.setMicrophone(!media.publishing.microphone)),
+      microphone: iconButton('microphone', () => void media.turn('microphone', !media.publishing.microphone)),
       camera: iconButton('camera', () => actions.attempt(this.#toggleCamera())),
-      screen: iconButton('screen', () => void media.setScreen(!media.publishing.screen)),
+      screen: iconButton('screen', () => void media.turn('screen', !media.publishing.screen)),
       people: iconButton('people', actions.people),
       more: iconButton('more', actions.more),
       end: iconButton('end', actions.end, 'danger'),
@@ -51,7 +51,7 @@ export class ControlBar {
     const { media, session } = this.#client;
     const on = !media.publishing.camera;
     if (on && session?.mode === 'voice') await this.#client.setMode('video');
-    if (may(this.#client.session, 'send_video')) await media.setCamera(on);
+    if (may(this.#client.session, 'send_video')) await media.turn('camera', on);
   }
 
   /** Arrow keys walk along the bar. @param {KeyboardEvent} event */

@@ -38,7 +38,7 @@ export class Notices {
       ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved') }] : []),
       ...ownLine(session),
       ...away(session),
-      ...(media.publishing.screen ? [{ key: 'shares', text: say('you_share'), choices: [{ say: 'screen_on', act: () => media.setScreen(false) }] }] : []),
+      ...(media.publishing.screen ? [{ key: 'shares', text: say('you_share'), choices: [{ say: 'screen_on', act: () => media.turn('screen', false) }] }] : []),
       ...this.#mine(session),
       ...this.#warnings(session),
       ...this.#wishes(session),
@@ -103,7 +103,7 @@ export class Notices {
     // From a click, or no browser shares a screen.
     const answer = (/** @type {boolean} */ share) => () => {
       this.#answered = asked;
-      if (share) void this.#among.client.media.setScreen(true);
+      if (share) void this.#among.client.media.turn('screen', true);
       this.#again();
     };
     const choices = [

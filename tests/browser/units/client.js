@@ -55,7 +55,7 @@ export const tests = {
     const { client, memory, wire } = await greeted();
     wire.welcome(true);
     wire.hear(SNAPSHOT);
-    await client.media.setMicrophone(false);
+    await client.media.turn('microphone', false);
     wire.close(4409);
     await until(() => client.link.status === 'closed');
     navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
@@ -97,7 +97,7 @@ export const tests = {
         const { client, wire } = await greeted();
         wire.welcome(true);
         wire.hear(present);
-        void client.media.setScreen(true);
+        void client.media.turn('screen', true);
         await until(() => questions.length === 2);
         happens(wire, client);
         for (const { grant } of questions) grant();
@@ -132,7 +132,7 @@ export const tests = {
       questions[0].grant();
       await until(() => told(wire, 'media.publish').some(({ microphone }) => microphone));
       same(told(wire, 'media.mode'), []);
-      void client.media.setScreen(true);
+      void client.media.turn('screen', true);
       await until(() => questions.length === 2);
       questions[1].grant();
       await until(() => told(wire, 'media.publish').some(({ screen }) => screen));
@@ -145,7 +145,7 @@ export const tests = {
   'with video means to see: one is seen after a press on the camera only, also who shares the screen': () =>
     asked(async (questions) => {
       const asks = (client) => void client.setMode('video').catch(() => {});
-      const shares = (client) => void client.media.setScreen(true);
+      const shares = (client) => void client.media.turn('screen', true);
       for (const [act, count] of [[asks, 1], [shares, 2]]) {
         questions.length = 0;
         const { client, wire } = await greeted();
@@ -163,7 +163,7 @@ export const tests = {
         wire.hear({ type: 'request.done', reply_to: id });
         await settled();
         same([client.session.mode, questions.length, client.media.publishing.camera], ['video', count, false]);
-        void client.media.setCamera(true);
+        void client.media.turn('camera', true);
         await settled();
         questions.at(-1).grant();
         await until(() => client.media.publishing.camera);

@@ -52,13 +52,13 @@ export const tests = {
   'a screen chosen after the end is given back, and of two the former': () =>
     asked(async (questions) => {
       const media = new LocalMedia(() => undefined);
-      const twice = [media.setScreen(true), media.setScreen(true)];
+      const twice = [media.turn('screen', true), media.turn('screen', true)];
       questions.forEach(({ grant }) => grant());
       await Promise.all(twice);
       same(questions.map(({ tracks }) => states(tracks)), [['ended'], ['live']]);
       same(media.tracks.screen === questions[1].tracks[0], true);
       media.stop();
-      const late = media.setScreen(true);
+      const late = media.turn('screen', true);
       media.stop();
       questions[2].grant();
       await late;
@@ -77,7 +77,7 @@ export const tests = {
         const { deviceId, facingMode: side } = wanted.video;
         return [deviceId?.exact ?? null, side?.exact ?? null, media.facing];
       };
-      const again = () => media.setCamera(false).then(() => [media.setCamera(true)]);
+      const again = () => media.turn('camera', false).then(() => [media.turn('camera', true)]);
       const lost = () => {
         media.tracks.camera.dispatchEvent(new Event('ended'));
         return settled();

@@ -42,12 +42,12 @@ async function strips(state = {}, chatting = () => null) {
 export const tests = {
   async 'who shares the screen reads so as long as it lasts, and can stop there'() {
     const asked = [];
-    const media = { troubles: {}, publishing: { screen: true }, setScreen: async (on) => void asked.push(on) };
+    const media = { troubles: {}, publishing: { screen: true }, turn: async (...what) => void asked.push(what) };
     const { shown, press } = await strips({ media });
     same(shown(session()), ['You are sharing your screen.']);
     press('Stop sharing');
     media.publishing = { screen: false };
-    same([asked, shown(session())], [[false], []]);
+    same([asked, shown(session())], [[['screen', false]], []]);
   },
 
   async 'what differs of somebody else is said beside what is known, and not where they stand'() {
@@ -134,12 +134,12 @@ export const tests = {
 
   async 'a share that stayed behind is said to whoever shared, and is shared again by a click'() {
     const asked = [];
-    const media = { troubles: {}, publishing: {}, setScreen: async (on) => void asked.push(on) };
+    const media = { troubles: {}, publishing: {}, turn: async (...what) => void asked.push(what) };
     const { shown, press } = await strips({ media });
     const missed = session({ screenAsked: { by: 'me' } });
     same(shown(missed), ['Your screen is no longer shared.']);
     press('Share screen');
-    same([asked, shown(missed)], [[true], []]);
+    same([asked, shown(missed)], [[['screen', true]], []]);
   },
 
   async 'no share is offered where the frame or the browser allows none'() {
