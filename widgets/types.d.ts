@@ -224,6 +224,10 @@ type Source = DeviceSource | 'screen';
 /** What is sent; null: nothing. */
 type Tracks = Record<Source, MediaStreamTrack | null>;
 type Opened = { track: MediaStreamTrack | null; trouble: Trouble | null };
+/** What the browser is asked for now. */
+type Asked = Partial<Record<Source, Promise<Opened>>>;
+/** Which of them is wanted, beside what was chosen another day. */
+type Wishes = Partial<Record<Source, MediaTrackConstraints>>;
 /** What is really being sent. */
 type Publishing = Record<Source, boolean>;
 type PeerState = RTCPeerConnectionState;

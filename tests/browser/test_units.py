@@ -55,7 +55,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("keyed", 4),
         ("media-link", 11),
         ("peer", 2),
-        ("local-media", 9),
+        ("local-media", 12),
         ("client", 15),
         ("engagement", 1),
         ("focus", 4),

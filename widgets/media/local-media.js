@@ -1,7 +1,5 @@
 import { chosenDevices, openDevice, openDevices, openScreen } from './devices.js';
 
-const nothing = () => ({ microphone: 0, camera: 0, screen: 0 });
-
 /**
  * This person's devices: opened once, kept from the preview to the end. `stop()` gives them back.
  */
@@ -13,8 +11,8 @@ export class LocalMedia {
   /** The camera's picture, as long as there is one. @type {MediaStream|null} */
   mirror = null;
   facing = 'user';
-  /** Which of them was asked for last. */
-  #wishes = { microphone: {}, camera: {} };
+  /** Which was chosen last. @type {Wishes} */
+  #wishes = {};
   /** Where voices come out, by device id; else the system's choice. */
   speaker = chosenDevices.get('speaker') ?? '';
   #chosen = this.speaker;
@@ -25,8 +23,8 @@ export class LocalMedia {
   #onChange;
   /** @type {Promise<void>|null} */
   #opened = null;
-  /** How often each is asked for now. New with `stop()`: what comes for the old is given back. */
-  #asked = nothing();
+  /** New with `stop()`: what comes for the old is given back. @type {Asked} */
+  #asked = {};
 
   #onDevices = async () => {
     const ids = (await navigator.mediaDevices.enumerateDevices()).map(({ deviceId }) => deviceId);
@@ -62,7 +60,7 @@ export class LocalMedia {
 
   /** Whether one is being opened: the person may be looking at the browser's question. */
   get opening() {
-    return this.#asked.microphone + this.#asked.camera > 0;
+    return !!(this.#asked.microphone ?? this.#asked.camera);
   }
 
   /** Once; later calls add, one after the other, the camera that is missing. @param {boolean} withCamera */
@@ -101,7 +99,7 @@ export class LocalMedia {
   async replace(source, wish) {
     this.#wishes[source] = wish;
     this.#drop(source);
-    await this.#ask(source);
+    if (source !== 'camera' || !this.off.includes(source)) await this.#ask(source);
     this.#onChange();
   }
 
@@ -125,7 +123,7 @@ export class LocalMedia {
   }
 
   stop() {
-    this.#asked = nothing();
+    this.#asked = {};
     for (const source of /** @type {Source[]} */ (Object.keys(this.tracks))) {
       this.#drop(source);
       this.troubles[source] = null;
@@ -135,21 +133,23 @@ export class LocalMedia {
     this.off = '';
   }
 
-  /** @param {Source} source */
-  #ask(source) {
-    const opening = source === 'screen' ? openScreen() : openDevice(source, this.#wishes[source]);
-    return this.#await(source, opening);
+  /** Of two at once one may find its device busy, or come last though chosen first. @param {Source} source */
+  async #ask(source) {
+    const open = () => (source === 'screen' ? openScreen() : openDevice(source, this.#wishes[source]));
+    await (this.#asked[source] ?? this.#await(source, open()));
   }
 
-  /** @param {Source} source @param {Promise<Opened>} opening */
+  /** @param {Source} source @param {Promise<Opened>} opening @returns {Promise<void>} */
   async #await(source, opening) {
     const asked = this.#asked;
-    asked[source] += 1;
+    const wish = this.#wishes[source];
+    asked[source] = opening;
     const { track, trouble } = await opening;
-    asked[source] -= 1;
-    if (asked !== this.#asked) {
+    if (asked !== this.#asked) return track?.stop();
+    delete asked[source];
+    if (wish !== this.#wishes[source]) {
       track?.stop();
-      return;
+      return this.#ask(source);
     }
     this.troubles[source] = trouble;
     this.#adopt(source, track);

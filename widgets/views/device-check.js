@@ -88,9 +88,7 @@ export class DeviceCheck extends Panel {
   #choose(source, deviceId) {
     chosenDevices.set(source, deviceId);
     if (source === 'speaker') this.#media.setSpeaker(deviceId);
-    else if (source === 'microphone' || this.#media.tracks.camera) {
-      void this.#media.replace(source, { deviceId: { exact: deviceId } });
-    }
+    else void this.#media.replace(source, { deviceId: { exact: deviceId } });
   }
 
   async #list() {

@@ -49,20 +49,70 @@ export const tests = {
       same(media.tracks.camera === questions[1].tracks[0], true);
       media.stop();
     }),
-  'a screen chosen after the end is given back, and of two the former': () =>
+  'of two devices chosen quickly the later is opened, once the former is given back': () =>
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
+      const opened = media.open(true);
+      questions[0].grant();
+      await opened;
+      const chosen = ['desk', 'top', 'wall'].map((exact) => media.replace('camera', { deviceId: { exact } }));
+      await settled();
+      same(questions.length, 2);
+      // The browser asks the person, or the device is slow.
+      questions[1].grant();
+      await until(() => questions[2]);
+      same([states(questions[1].tracks), media.opening], [['ended'], true]);
+      questions[2].grant();
+      await Promise.all(chosen);
+      const ids = questions.map(({ wanted }) => wanted.video.deviceId?.exact ?? null);
+      same(ids, [null, 'desk', 'wall']);
+      same(media.tracks.camera === questions[2].tracks[0], true);
+      media.stop();
+    }),
+  'who turns devices off and on while the browser asks is not asked again': () =>
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
+      const opened = media.open(true);
+      for (const source of ['microphone', 'camera']) {
+        for (const on of [false, true]) void media.turn(source, on);
+      }
+      await settled();
+      questions[0].grant();
+      await opened;
+      await settled();
+      same([questions.length, media.publishing], [1, { microphone: true, camera: true, screen: false }]);
+      media.stop();
+    }),
+  'a camera that is chosen while it is off is opened when it is turned on': () =>
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
+      const opened = media.open(true);
+      questions[0].grant();
+      await opened;
+      void media.turn('camera', false);
+      void media.replace('camera', { deviceId: { exact: 'top' } });
+      await settled();
+      same(questions.length, 1);
+      const on = media.turn('camera', true);
+      questions[1].grant();
+      await on;
+      same([questions[1].wanted.video.deviceId.exact, media.publishing.camera], ['top', true]);
+      media.stop();
+    }),
+  'a screen chosen after the end is given back, and none is asked for twice': () =>
     asked(async (questions) => {
       const media = new LocalMedia(() => undefined);
       const twice = [media.turn('screen', true), media.turn('screen', true)];
       questions.forEach(({ grant }) => grant());
       await Promise.all(twice);
-      same(questions.map(({ tracks }) => states(tracks)), [['ended'], ['live']]);
-      same(media.tracks.screen === questions[1].tracks[0], true);
+      same(questions.map(({ tracks }) => states(tracks)), [['live']]);
+      same(media.tracks.screen === questions[0].tracks[0], true);
       media.stop();
       const late = media.turn('screen', true);
       media.stop();
-      questions[2].grant();
+      questions[1].grant();
       await late;
-      same([media.tracks.screen, states(questions[2].tracks)], [null, ['ended']]);
+      same([media.tracks.screen, states(questions[1].tracks)], [null, ['ended']]);
     }),
   'a phone shows the side that was turned to, and else the camera that was chosen': () =>
     asked(async (questions) => {
