@@ -26,7 +26,8 @@ export class SessionClient extends EventTarget {
   /** What the broker was told of it last. */
   #seen = true;
   #look = () => this.setShown(this.#shown);
-  #leave = () => this.#options.memory.set('left', '1');
+  /** Some browsers keep the page, and bring it back by *Back*. @param {Event} [event] */
+  #leave = (event) => this.#options.memory.set('left', event?.type === 'pageshow' ? null : '1');
   /** Another connected transport of this person. */
   #otherTransport = '';
   /** Whether the last other one has closed. */
@@ -69,12 +70,14 @@ export class SessionClient extends EventTarget {
   connect() {
     document.addEventListener('visibilitychange', this.#look);
     addEventListener('pagehide', this.#leave);
+    addEventListener('pageshow', this.#leave);
     this.#channel.connect();
   }
 
   close() {
     document.removeEventListener('visibilitychange', this.#look);
     removeEventListener('pagehide', this.#leave);
+    removeEventListener('pageshow', this.#leave);
     this.#leave();
     this.#channel.close();
     this.media.close();
