@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from tests.browser.demo import ROOT
 
@@ -15,9 +16,14 @@ LANGUAGES = re.findall(
 
 
 def catalogue(language: str) -> dict[str, str]:
-    """All sentences of one language by key."""
-    text = (CATALOGUES / f"{language}.js").read_text()
-    rows = re.findall(r"^  (\w+): '(.*)',$", text, re.MULTILINE)
+    """All sentences of one language by key, those of a proof at the end."""
+    rows = [row for folder in (CATALOGUES, CATALOGUES / "proof") for row in _rows(folder, language)]
     assert len(rows) == len(dict(rows)), "a key stands twice"
-    assert len(rows) == len(re.findall(r"^  \w+:", text, re.MULTILINE)), "a row reads otherwise"
     return dict(rows)
+
+
+def _rows(folder: Path, language: str) -> list[tuple[str, str]]:
+    text = (folder / f"{language}.js").read_text()
+    rows = re.findall(r"^  (\w+): '(.*)',$", text, re.MULTILINE)
+    assert len(rows) == len(re.findall(r"^  \w+:", text, re.MULTILINE)), "a row reads otherwise"
+    return rows

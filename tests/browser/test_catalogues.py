@@ -85,10 +85,20 @@ def test_no_view_sets_a_colon_or_a_quotation_mark_of_its_own() -> None:
 
 
 def test_every_catalogue_is_offered() -> None:
-    assert {path.name for path in CATALOGUES.iterdir()} == {
-        "words.js",
-        *(f"{language}.js" for language in LANGUAGES),
-    }
+    offered = {f"{language}.js" for language in LANGUAGES}
+    assert {path.name for path in CATALOGUES.glob("*.js")} == {"words.js"} | offered
+    assert {path.name for path in CATALOGUES.glob("*/*")} == offered
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_only_a_proof_says_what_comes_with_it(language: str) -> None:
+    """A module that another page needs, too, would find no words of it there."""
+    asked = re.compile(r"'((?:login|enrol)_\w+|link_(?:send|text))'")
+    sources = {path for path in WIDGETS.rglob("*.js") if asked.search(path.read_text())}
+    assert {path.stem for path in sources} == {"agent-login", "consumer-link", "login-page"}
+    rows = (CATALOGUES / "proof" / f"{language}.js").read_text()
+    keys = re.findall(r"^  (\w+):", rows, re.MULTILINE)
+    assert [key for key in keys if not asked.fullmatch(f"'{key}'")] == []
 
 
 def test_what_the_widgets_say_is_in_the_catalogue() -> None:

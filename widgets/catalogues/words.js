@@ -15,6 +15,12 @@ export async function loadLanguage(wished) {
   document.documentElement.dir = language === 'he' ? 'rtl' : 'ltr';
 }
 
+/** Learn what only some pages have to say, in the same language. @param {string} part A folder. */
+export async function learn(part) {
+  const { default: more } = await import(`./${part}/${document.documentElement.lang}.js`);
+  catalogue = { ...catalogue, ...more };
+}
+
 /**
  * The sentence for a key, with its places filled in: each in the direction of its own writing.
  * @param {string} key @param {Record<string, string|number>} [values]

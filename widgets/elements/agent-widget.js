@@ -1,4 +1,4 @@
-import { errorSentence, say } from '../catalogues/words.js';
+import { errorSentence, learn, say } from '../catalogues/words.js';
 import { Memory } from '../channel/memory.js';
 import { get, post } from '../hosts/gateway.js';
 import { AgentHost } from '../hosts/agent-host.js';
@@ -111,7 +111,7 @@ export class AgentWidget extends Widget {
     const path = config.agent_login === 'token_url' ? config.token_url : '/demo/agent-token';
     const request = async () => String((await post(path, agent)).token);
     if (!/demo|token_url/u.test(config.agent_login) || config.consumer_proof === 'link') {
-      const { AgentProof } = await import('./agent-proof.js');
+      const [{ AgentProof }] = await Promise.all([import('./agent-proof.js'), learn('proof')]);
       this.#proof ??= new AgentProof(config, request, this.#host, () => this.#render());
     }
     // A window of its own has no login: the frame's token serves it once.

@@ -1,3 +1,4 @@
+import { learn } from '../catalogues/words.js';
 import { Memory } from '../channel/memory.js';
 import { LoginPage } from '../elements/login-page.js';
 import { prepare } from './prepare.js';
@@ -8,5 +9,6 @@ const kept = new Memory('login');
 const wished = query.get('lang') ?? kept.get('lang');
 if (wished) query.set('lang', wished);
 await prepare(query);
+await learn('proof');
 kept.set('lang', document.documentElement.lang);
 customElements.define('switchboard-login', LoginPage);

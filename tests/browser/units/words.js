@@ -1,4 +1,4 @@
-import { errorSentence, loadLanguage, say } from '../../../widgets/catalogues/words.js';
+import { errorSentence, learn, loadLanguage, say } from '../../../widgets/catalogues/words.js';
 import { same } from './check.js';
 
 /** Behind a name of other writing, a colon and what follows it would change sides. */
@@ -54,6 +54,7 @@ export const tests = {
 
   async 'an address stays as it is, for whatever reads it'() {
     await loadLanguage(['he']);
+    await learn('proof');
     const url = 'https://video.example.com/join#0123';
     try {
       same(say('link_text', { url }).endsWith(`: ${url}`), true);

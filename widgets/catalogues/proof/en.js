@@ -1,0 +1,22 @@
+/** What only accounts with a login, an enrolment or a link of their own say. */
+export default {
+  login_title: 'Log in for video',
+  login_help: 'Your login opens in a window of its own. Go on there only if it shows this code:',
+  login_code: 'Code {code}',
+  login_open: 'Log in with LivePerson',
+  login_compare: 'Does your workspace show this code?',
+  login_compare_help: 'Go on only if the video widget in your own workspace shows exactly this code. If somebody sent you here, close this page.',
+  login_continue: 'It does: go on',
+  login_differs: 'It does not',
+  login_done: 'You are logged in',
+  login_done_help: 'You can close this window and go back to your workspace.',
+  login_refused: 'That did not work',
+  login_refused_help: 'Close this window and log in again from your workspace.',
+  enrol_title: 'Enrol this browser',
+  enrol_help: 'Enter the code that your administrator gave you. It works once, for one day.',
+  enrol_code: 'Your code',
+  enrol_send: 'Enrol',
+  enrol_wrong: 'This code is not valid. Check it, or ask for a new one.',
+  link_send: 'Send the consumer a link',
+  link_text: 'Please open this link to talk to us by video. It works once: {url}',
+};
