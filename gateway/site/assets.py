@@ -1,9 +1,13 @@
-"""The widgets' files, read once and served under an address that names their content."""
+"""The widgets' files, read once and served under an address that names their content.
+
+Nothing is built; of scripts and styles only what a browser has no use for is left out (`compact`).
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from broker.errors import ErrorCode, NotFound
+from gateway.site.compact import compact_script, compact_style
 
 MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -29,6 +34,11 @@ MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
 }
 """What is served, and as what; files of other kinds are not."""
+_COMPACT: dict[str, Callable[[bytes], bytes]] = {
+    ".js": compact_script,
+    ".mjs": compact_script,
+    ".css": compact_style,
+}
 _NOT_SERVED = frozenset({"node_modules", "simulator", "tests", "__pycache__"})
 _REVISION_DIGITS = 16
 
@@ -81,7 +91,9 @@ class Assets:
             hidden = any(part.startswith(".") or part in skip for part in path.parts)
             media_type = MEDIA_TYPES.get(file.suffix)
             if media_type is not None and not hidden and file.is_file():
-                files[path.as_posix()] = Asset(file.read_bytes(), media_type)
+                body = file.read_bytes()
+                compact = _COMPACT.get(file.suffix)
+                files[path.as_posix()] = Asset(compact(body) if compact else body, media_type)
         return cls(files)
 
     @property

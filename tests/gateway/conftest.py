@@ -75,7 +75,7 @@ def widgets(tmp_path: Path) -> Path:
     folder.joinpath("launcher", "launcher.js").write_text("(() => {})();\n")
     folder.joinpath("simulator").mkdir()
     folder.joinpath("simulator", "index.html").write_text("<!doctype html>demo")
-    folder.joinpath("simulator", "agent-sdk.js").write_text("// sdk\n")
+    folder.joinpath("simulator", "agent-sdk.js").write_text("sdk();\n")
     return folder
 
 

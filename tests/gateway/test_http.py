@@ -377,7 +377,7 @@ async def test_the_demo_hosts_serve_the_simulator(settings: Settings) -> None:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8788") as client:
         assert (await client.get("/")).text == "<!doctype html>demo"
-        assert (await client.get("/simulator/agent-sdk.js")).text == "// sdk\n"
+        assert (await client.get("/simulator/agent-sdk.js")).text == "sdk();\n"
         config = (await client.get("/demo-config.json")).json()
         assert_problem(await client.get("/none.html"), 404, "malformed")
     assert config["gateway"] == "http://127.0.0.1:8787"
