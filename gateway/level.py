@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -11,6 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from broker.messages.cluster.nodes import PoolLevel
+from gateway.tasks import repeat
 
 PERIOD_S = 2.0
 _LOG = logging.getLogger(__name__)
@@ -41,9 +41,7 @@ class Level(Collector):
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            await self.refresh()
-            await asyncio.sleep(PERIOD_S)
+        await repeat(self.refresh, PERIOD_S)
 
     async def refresh(self) -> None:
         """Ask once. Whatever it fails by, a gateway without this graph is a gateway."""

@@ -5,7 +5,6 @@ Every gateway shows the same: `max by (node, ledger)` of their answers is the de
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -25,6 +24,7 @@ from broker.errors import SwitchboardError
 from broker.measures import APPEND, LOOP, Buckets, Count, Standing
 from broker.messages.cluster.exporting import Measured, MeasureList, MeasureQuery
 from gateway.links.directory import Call, Reply
+from gateway.tasks import repeat
 
 PERIOD_S = 2.0
 TIMEOUT_S = 2.0
@@ -149,9 +149,7 @@ class MeasuredCollector(Collector):
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            await self.refresh()
-            await asyncio.sleep(PERIOD_S)
+        await repeat(self.refresh, PERIOD_S)
 
     async def refresh(self) -> None:
         """Ask once; a ledger of another release may know no such call, or answer otherwise."""

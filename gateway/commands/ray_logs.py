@@ -6,18 +6,19 @@ Ray rotates each log and removes none: a worker that ends leaves some 20 KB for 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 from prometheus_client import CollectorRegistry, Gauge
 
-_LOG = logging.getLogger(__name__)
+from gateway.tasks import repeat
+
 PERIOD_S = 60.0
 KEPT_BYTES = 256 * 1024 * 1024
 """Of workers that have ended."""
@@ -79,12 +80,7 @@ class RayLogs:
 
     async def run(self) -> None:
         """Look until cancelled; what cannot be removed is looked at again."""
-        while True:
-            try:
-                await asyncio.to_thread(self.look)
-            except OSError as error:
-                _LOG.warning("logs not tidied", extra={"error": repr(error)})
-            await asyncio.sleep(PERIOD_S)
+        await repeat(partial(asyncio.to_thread, self.look), PERIOD_S)
 
     def look(self) -> None:
         """Look once."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 
 from gateway.accounts_file import BadAccounts, changed_at, load_accounts
 from gateway.proofs.api_keys import ApiKeys
+from gateway.tasks import repeat
 
 POLL_S = 10.0
 """As often as the keeper looks (`gateway.compose.keeper_host`)."""
@@ -32,9 +34,7 @@ class KeyRotation:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            await asyncio.to_thread(self.look)
+        await repeat(partial(asyncio.to_thread, self.look), POLL_S)
 
     def look(self) -> None:
         """Take over what the file says if it has changed; one that is wrong changes nothing."""
