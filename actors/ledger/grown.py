@@ -24,7 +24,7 @@ class _Look:
     """`None`: all sessions."""
     full_ms: int = 0
     came: set[str] = field(default_factory=set)
-    """What has grown while a look is at work."""
+    """What has grown while looks are at work; two keepers may look at once."""
 
     def add(self, session_id: str) -> None:
         for known in (self.came, self.among):
@@ -49,7 +49,9 @@ class Grown:
     def begin(self, account_id: str, endpoint_id: str) -> frozenset[str] | None:
         """Say what to look through, `None`: all. Until `end` all is what the next one has to."""
         look = self._of.setdefault(account_id, {}).setdefault(endpoint_id, _Look())
-        among, look.among, look.came = look.among, None, set()
+        among, look.among = look.among, None
+        if among is not None:
+            look.came = set()
         now_ms = self._now_ms()
         if among is not None and len(among) <= MOST and now_ms - look.full_ms < FULL_MS:
             return frozenset(among)
@@ -59,4 +61,4 @@ class Grown:
     def end(self, account_id: str, endpoint_id: str, left: Iterable[str]) -> None:
         """Say of which sessions the look has found something: it is there until it is settled."""
         look = self._of[account_id][endpoint_id]
-        look.among = look.came.union(left)
+        look.among = look.came.union(left, look.among or ())

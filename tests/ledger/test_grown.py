@@ -59,6 +59,23 @@ async def test_a_look_finds_what_has_grown_since_and_what_nobody_told_of_a_while
     assert await waiting.look() == [*before, told, untold]
 
 
+@pytest.mark.parametrize("first", ["former", "latter"])
+async def test_two_looks_at_once_lose_nothing_of_what_either_found(
+    waiting: Waiting, first: str
+) -> None:
+    """As of two keepers, of which one follows the other."""
+    assert await waiting.look() == []
+    [grew] = await waiting.add(1)
+    looks = waiting.grown
+    looks.begin(ACCOUNT, ASK.endpoint_id)
+    # It has read by now; only the next one finds this.
+    looks.add(ACCOUNT, grew)
+    looks.begin(ACCOUNT, ASK.endpoint_id)
+    for left in ([], [grew]) if first == "former" else ([grew], []):
+        looks.end(ACCOUNT, ASK.endpoint_id, left)
+    assert await waiting.look() == [grew]
+
+
 async def test_a_look_that_fails_costs_nothing_of_what_it_was_to_find(
     database: Database, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
