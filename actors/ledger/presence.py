@@ -91,7 +91,7 @@ class Presence(Generic[G]):
             self.drop(other)
             self._displaced(gone, other)
         if old is not None and old.put.account_id != put.account_id:
-            self._remove(old)
+            self.drop(put.connection_id)
             old = None
         if old is None:
             self._everybody.add(put.connection_id, _source(new))

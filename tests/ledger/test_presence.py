@@ -97,6 +97,16 @@ def test_a_connection_that_moved_is_not_lost_with_its_old_gateway() -> None:
     assert [one.gateway for one in board.presence.waiting(KEY)] == ["g2"]
 
 
+def test_a_connection_that_is_of_another_account_leaves_nothing_at_the_former() -> None:
+    board = Board()
+    board.watch("agent")
+    board.presence.put("g", waiting("c1", claim="mine"))
+    board.presence.put("g", waiting("c1").model_copy(update={"account_id": "other"}))
+    assert [reach for _, _, reach in board.told] == [Reach.REACHABLE, Reach.ABSENT]
+    assert board.presence.claim(KEY) is None
+    assert list(board.presence._by_key) == [("other", "eng-1")]
+
+
 def test_the_first_claim_is_remembered_while_anybody_waits() -> None:
     board = Board()
     board.presence.put("g", waiting("c1", claim="mine"))
