@@ -292,18 +292,18 @@ class LiveSession:
         self._durable.reach(seq)
         self._apply_to_media()
         self._durable.run_due()
-        self.narrator.tell_roster()
+        self._contained(self.narrator.tell_roster)
         if self.durable.phase is SessionPhase.ENDED:
             self._finish()
 
     def on_unsaved(self, entries: Sequence[JournalEntry]) -> None:
         """Have the gateways keep what the ledger does not have."""
-        self.unsaved.changed(entries)
+        self._contained(partial(self.unsaved.changed, entries))
 
     def on_saving(self, saved: bool) -> None:
         """Tell the staff that something waits to be saved, or that all is."""
         self.saved = saved
-        self.narrator.saving()
+        self._contained(self.narrator.saving)
 
     def on_fenced(self) -> None:
         """Another tenure holds the session: say nothing more, to anybody."""

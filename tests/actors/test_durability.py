@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from typing import NoReturn
 
 import pytest
 
@@ -383,6 +384,35 @@ async def test_more_people_than_an_append_takes_are_saved_before_what_they_did(
         (1, 1),
     ]
     assert agent.last("guest.invited")
+
+
+@pytest.mark.parametrize("mistake", ["roster", "saving", "unsaved"])
+async def test_a_mistake_in_telling_what_is_saved_costs_nobody_the_journal(
+    stage: Stage, mistake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.session.journal.UNSAVED_S", 0.0)
+    agent, _ = await stage.talking()
+    guest, widget = await stage.guest(admitted=True)
+
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError("made for this test")
+
+    where, name = {
+        "roster": (stage.session.narrator, "tell_roster"),
+        "saving": (stage.session.narrator, "saving"),
+        "unsaved": (stage.session.unsaved, "changed"),
+    }[mistake]
+    with monkeypatch.context() as wrong:
+        wrong.setattr(where, name, fail)
+        if mistake != "roster":
+            away = Unavailable(ErrorCode.LEDGER_AWAY, "The ledger cannot write now.")
+            stage.ledger.failure = away
+        request_id = stage.ask(guest, widget, "session.leave")
+        await until(lambda: answered(widget, request_id), "the answer")
+        stage.ledger.failure = None
+        await until(lambda: "participant.left" in stage.ledger.types(), "the event")
+    stage.ask(stage.agent, agent, "session.end")
+    await until(lambda: "session.ended" in stage.ledger.types(), "the end")
 
 
 class Nobody:
