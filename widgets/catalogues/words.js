@@ -36,12 +36,12 @@ export function say(key, values = {}) {
   return said.trim();
 }
 
-/** @param {string} key */
+/** Whether there is a sentence for a key that was put together. @param {string} key */
 export function knows(key) {
   return key in catalogue;
 }
 
-/** @param {any} error What refused or broke a request. */
+/** What a person reads of it, by its stable code. @param {any} error What refused or broke a request. */
 export function errorSentence(error) {
   // One that is gone was open once.
   const key = `error_${error?.code}`

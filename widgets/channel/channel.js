@@ -11,6 +11,7 @@ const MAX_PENDING = 64;
 const PING = '{"type":"connection.ping"}';
 const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
+/** What was asked and has no answer yet, by request id; bounded, each with a time after which it fails. */
 class PendingRequests {
   /** @type {Map<string, Waiter>} */
   #waiters = new Map();
@@ -285,7 +286,7 @@ export function retryDelay(attempt, random) {
   return Math.round(ceiling / 4 + (random * ceiling * 3) / 4);
 }
 
-/** @param {number} bytes Hexadecimal, from the browser's generator. */
+/** Text nobody guesses, in hexadecimal, from the browser's generator. @param {number} bytes */
 export function randomText(bytes) {
   const values = crypto.getRandomValues(new Uint8Array(bytes));
   return Array.from(values, (value) => value.toString(16).padStart(2, '0')).join('');

@@ -5,6 +5,7 @@ function idText(value) {
 }
 
 /**
+ * What is known of an engagement, from what the host's SDK and the page's address tell.
  * @param {...(Record<string, unknown>|null)} tellers What a later one tells counts more.
  * @returns {EngagementIds|null} Null while the account is unknown.
  */

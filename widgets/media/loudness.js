@@ -1,3 +1,4 @@
+/** Measures how loud a microphone is, for the meter of the device check. */
 export class Loudness {
   #onLevel;
   /** @type {AudioContext|null} */

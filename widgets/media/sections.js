@@ -8,6 +8,7 @@ const CAMERA_LAYERS = [
 const SCREEN_LAYERS = [{ scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15 }];
 
 /**
+ * Lay out a peer connection, before its only offer: what is sent first, then a section for each slot.
  * @param {RTCPeerConnection} connection @param {{seats: number, screens: number}} limits @returns {Sections}
  */
 export function addSections(connection, limits) {

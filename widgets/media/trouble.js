@@ -11,11 +11,12 @@ export function videoTrouble() {
   return troubleBeforehand() ?? (frameAllows('camera') ? null : 'blocked_by_frame');
 }
 
-/** If in a window of its own. @param {Trouble|null} trouble */
+/** Whether a call is possible, if need be in a window of its own. @param {Trouble|null} trouble */
 export function canTalk(trouble) {
   return !trouble || trouble === 'blocked_by_frame';
 }
 
+/** Whether this browser, in this frame, could share a screen; phones cannot. */
 export function canShare() {
   return 'getDisplayMedia' in (navigator.mediaDevices ?? {}) && frameAllows('display-capture');
 }
@@ -29,6 +30,7 @@ export function frameAllows(feature) {
 }
 
 /**
+ * One word for why a device was not to be had; browsers name alike what has other ways out.
  * @param {any} error What getUserMedia or getDisplayMedia rejected with.
  * @param {Feature} feature
  * @param {number} elapsedMs How long the browser took to refuse. @returns {Trouble}

@@ -168,6 +168,7 @@ function seated(seats, changes) {
 }
 
 /**
+ * No session any more, and what is to be said of it; nothing where the person went on elsewhere.
  * @param {WidgetState} state @param {string} reason @param {'session'|'me'} what
  * @param {number} now @param {string|null} [by] @returns {WidgetState}
  */

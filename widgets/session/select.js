@@ -45,7 +45,7 @@ export function initials(name) {
   return (first + last).toLocaleUpperCase();
 }
 
-/** @param {number} ms `m:ss` or `h:mm:ss`. */
+/** A length of time as people read it, `m:ss` or `h:mm:ss`. @param {number} ms */
 export function clock(ms) {
   const time = Math.max(0, ms);
   const hours = Math.floor(time / 3_600_000);

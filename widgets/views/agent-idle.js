@@ -8,7 +8,7 @@ import { deviceCheckLater, Later } from './later.js';
 /** So long a check's devices stay open. */
 const KEPT_MS = 60_000;
 
-/** The agent before a session. */
+/** The agent before a session: who could be rung, one button for video and one for voice. Nothing is opened before one of them. */
 export class AgentIdle {
   #avatar = new Avatar();
   #title = el('h1');

@@ -5,6 +5,7 @@ import { el } from './dom.js';
 
 const BEAT_MS = 2_000;
 
+/** Tells who came and went, and other news of a session: one after the other, seen and heard. */
 export class Announcer {
   /** @type {Map<string, string>|null} */
   #present = null;

@@ -4,7 +4,7 @@ import { ends, may } from '../session/select.js';
 import { iconButton } from './buttons.js';
 import { el, setAttr, show } from './dom.js';
 
-/** What one reaches for during a session; end keeps its place. */
+/** What one reaches for during a session; end always stands at the same place. */
 export class ControlBar {
   #client;
   #buttons;

@@ -2,6 +2,7 @@ import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el } from './dom.js';
 
+/** An address to take along: a line that can only be read, and a button that copies it. */
 export class CopyLine {
   #copy = wordButton('copy', () => void this.#go(), 'small', 'copy');
   button = this.#copy.root;

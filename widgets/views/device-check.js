@@ -10,6 +10,7 @@ import { troubleSentence } from './trouble-sentence.js';
 
 const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
 
+/** Camera, microphone and speaker before or during a session: a preview, a meter, a sound, three pickers. */
 export class DeviceCheck extends Panel {
   #media;
   #may;

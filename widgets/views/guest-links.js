@@ -6,6 +6,7 @@ import { el, setText, show } from './dom.js';
 import { field, form } from './fields.js';
 import { keyed } from './keyed.js';
 
+/** Brings in one more person by a link, which stands here once, and lists the links that are still open. */
 export class GuestLinks {
   #list = el('ul', { class: 'people' });
   #title = el('h3', { text: say('open_links') });

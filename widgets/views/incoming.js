@@ -5,7 +5,7 @@ import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { Later } from './later.js';
 
-/** It rings: who invites, and three answers. */
+/** It rings: who invites, and three answers. No device is opened before one of them, or the check, is pressed. */
 export class Incoming {
   #client;
   #avatar = new Avatar();

@@ -7,6 +7,7 @@ import { Panel } from './panel.js';
 const SHOWN = '.tile[data-picture=yes]:not(.self, [hidden])';
 const LAYOUTS = ['auto', 'grid', 'speaker'];
 
+/** What one needs now and then: voice only, layout, full screen, text, devices, ending for everybody. */
 export class MorePanel extends Panel {
   #client;
   #stage;

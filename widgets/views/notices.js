@@ -11,7 +11,7 @@ import { troubleSentence } from './trouble-sentence.js';
 /** @type {Record<string, string>} */
 const AWAY = { failed: 'media_failed', no_common_codec: 'no_common_codec', reconnecting: 'reconnecting_media' };
 
-/** A strip for each thing that is wrong now or waits for a decision of this person. */
+/** What is wrong now, and what waits for a decision of this person: a strip for each, over the stage. */
 export class Notices {
   #among;
   /** The keys of what was read. @type {Set<string>} */

@@ -54,6 +54,7 @@ export class PeoplePanel extends Panel {
   }
 }
 
+/** One person of the list, and what this person may do about them. */
 class PersonRow {
   #avatar = new Avatar();
   #name = el('span', { class: 'strong' });

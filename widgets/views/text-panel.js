@@ -5,6 +5,7 @@ import { field, form } from './fields.js';
 import { keyed } from './keyed.js';
 import { Panel } from './panel.js';
 
+/** Written lines to everybody in the session; nothing of them is kept. */
 export class TextPanel extends Panel {
   #list = el('ul', { class: 'texts', 'aria-live': 'polite' });
   #known = 0;
