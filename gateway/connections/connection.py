@@ -1,4 +1,4 @@
-"""One widget's WebSocket: its greeting, and the pump between widget and session."""
+"""One widget's WebSocket, and the pump between widget and session."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ from typing import Any, Protocol
 from broker.close_codes import CloseCode
 from broker.errors import (
     ErrorCode,
-    Gone,
     Internal,
     Malformed,
-    NotFound,
     SwitchboardError,
     TooFast,
 )
-from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, encode
-from broker.messages.client import ConnectionHello
+from broker.messages import MAX_MESSAGE_BYTES, encode
 from broker.messages.cluster.trunk import Location, Principal, TrunkClose, TrunkReady
-from broker.messages.facts import ConnectionWelcome, ResumeRenewed, SessionMoved
+from broker.messages.facts import ResumeRenewed
 from broker.tracing import Traces
 from broker.words import Role
 from gateway.connections.asking import AskingRates
-from gateway.connections.greeting import greet
+from gateway.connections.greeting import Greeting
 from gateway.connections.outbox import Outbox, Pipe, Send
 from gateway.connections.overheard import Overheard, concerns_gateway
 from gateway.connections.stages import STEPS, Stage
-from gateway.connections.standing import Standing, resumed_location
+from gateway.connections.standing import Standing
 from gateway.connections.steward import Steward
 from gateway.connections.unattached import Unattached
 from gateway.connections.unsaved import UnsavedCourier
+from gateway.connections.welcome import Welcome
 from gateway.limits import TokenBucket
 from gateway.links.directory import Directory
 from gateway.links.trunks import Pulse, Trunk
@@ -140,11 +138,18 @@ class Connection:
         pipe.on_text = self._take_text
         self.unattached = Unattached(self, room, self._steward)
         self._overheard = Overheard(self, self._steward)
+        self._welcome = Welcome(self, room, self._steward)
 
     @property
     def principal(self) -> Principal | None:
         """Who is connected, once the hello held."""
         return None if self.standing is None else self.standing.principal
+
+    @property
+    def role(self) -> Role:
+        """Who speaks, once the hello held."""
+        assert self.standing is not None
+        return self.standing.principal.role
 
     def may_stand_at(self, keys: Sequence[str]) -> bool:
         """Whether the widget may be rung by these keys; each that is new to it costs."""
@@ -172,7 +177,7 @@ class Connection:
             data = await self._first()
             if data is not None:
                 with traced(self._room.traces, "connection.hello", "server", begins=True):
-                    await self._greet(data)
+                    await self._welcome.answer(data)
                 await self._pump()
         except Exception as error:
             self.fail(error)
@@ -205,65 +210,6 @@ class Connection:
             )
         self.heard_at = self._loop.time()
         return data
-
-    async def _greet(self, data: bytes) -> None:
-        """Find where the hello leads: into a session, or to waiting for one."""
-        greeting = greet(data, self._room.tokens)
-        self._room.settings.account(greeting.principal.account_id)
-        self._room.on_greeted(self, is_proved=greeting.is_proved)
-        origin = veiled(self.address, self._room.trunk_key)
-        self.standing = Standing(self.connection_id, greeting, origin)
-        hello = greeting.hello
-        if greeting.resume is not None:
-            try:
-                trunk, ready = await self._steward.dial(
-                    resumed_location(greeting.resume), hello.last_seq
-                )
-            except (Gone, NotFound):
-                if not self.is_there:
-                    # Gone meanwhile; whoever registered after they are forgotten never would be.
-                    return
-                if hello.token is None:
-                    raise
-                # The session is over; the ordinary token says what the widget may wait for.
-                await self._greet(encode(hello.model_copy(update={"resume": None})))
-                return
-            self._welcome(hello, in_session=True, resumed=True)
-            if ready.epoch != greeting.resume.epoch:
-                # Else its last `seq` would be said with the new pass, should it break off at once.
-                self.put(encode(SessionMoved(epoch=ready.epoch)))
-            self.attached(trunk, ready)
-            self._steward.wake(register=True)
-            return
-        if greeting.guest_session is not None:
-            location = await self._room.directory.locate(
-                greeting.guest_session, greeting.principal.account_id
-            )
-            trunk, ready = await self._steward.dial(location, None)
-            self._welcome(hello, in_session=True)
-            self.attached(trunk, ready)
-            return
-        state = await self._steward.register()
-        if state is not None and state.live is not None:
-            try:
-                trunk, ready = await self._steward.dial(state.live, None)
-            except SwitchboardError as error:
-                self._steward.refused(state.live.session_id)
-                logger.info("not attached at hello", extra=self.facts(code=str(error.code)))
-            else:
-                # What a consumer sees of a session, and when, is for the actor to say.
-                seen = greeting.principal.role is not Role.CONSUMER
-                self._welcome(hello, in_session=seen)
-                self.attached(trunk, ready)
-                return
-        if self.stage is Stage.CLOSED:
-            # It gave way to another meanwhile, or the gateway stops.
-            return
-        self._welcome(hello, in_session=False)
-        self._rest()
-        if state is not None:
-            self.unattached.on_presence(state)
-        self._steward.wake()
 
     async def _pump(self) -> None:
         loop, receive, bucket = self._loop, self._receive, self._bucket
@@ -364,7 +310,7 @@ class Connection:
         if stays:
             self.unattached.forget()
             self._held.clear()
-            self._rest()
+            self.rest()
         if end.last is not None:
             self.put(end.last.encode())
         if stays:
@@ -378,6 +324,12 @@ class Connection:
             logger.warning("trunk lost", extra=self.facts())
             self._detach()
             self._leave(trunk, trunk.location)
+
+    def greeted(self, greeting: Greeting) -> None:
+        """The widget's hello held. Raises TooFast when too many of its address prove nothing."""
+        self._room.on_greeted(self, is_proved=greeting.is_proved)
+        origin = veiled(self.address, self._room.trunk_key)
+        self.standing = Standing(self.connection_id, greeting, origin)
 
     def attached(self, trunk: Trunk, ready: TrunkReady) -> None:
         """Carry the widget's messages by this trunk from now on."""
@@ -400,13 +352,18 @@ class Connection:
             # What was said to this session is not said to another one.
             self._held.extend(data for data in held if not trunk.send(data))
 
+    def rest(self) -> None:
+        """Stand without a session."""
+        assert self.standing is not None
+        self._advance(Stage.WAITING if self.standing.is_rung else Stage.IDLE)
+
     def sent_home(self, last: bytes) -> None:
         """The session that was looked for is over: say so, and stand where one stood before it."""
         if self.stage is Stage.MOVING:
             self._detach()
             self.unattached.forget()
             self._held.clear()
-            self._rest()
+            self.rest()
             self.put(last)
 
     # Ends.
@@ -461,26 +418,6 @@ class Connection:
                 self._room.pulse.drop(each)
                 each.close()
                 self._room.on_detached(self, each.location.session_id)
-
-    def _rest(self) -> None:
-        """Stand without a session."""
-        assert self.standing is not None
-        self._advance(Stage.WAITING if self.standing.is_rung else Stage.IDLE)
-
-    def _welcome(self, hello: ConnectionHello, *, in_session: bool, resumed: bool = False) -> None:
-        assert self.standing is not None
-        self.put(
-            encode(
-                ConnectionWelcome(
-                    reply_to=hello.id,
-                    revision=PROTOCOL_REVISION,
-                    connection_id=self.connection_id,
-                    role=self.standing.principal.role,
-                    in_session=in_session,
-                    resumed=resumed,
-                )
-            )
-        )
 
     def _advance(self, stage: Stage) -> None:
         """Take a step of the table; the only place where `stage` changes."""
