@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 OLDEST_PYTHON = (3, 11)
 NOTHING_THERE = 1
 BAD_SETTING = 2
+ANSWER_S = 10.0
+"""How long a gateway may take to answer a command."""
 
 app = typer.Typer(
     help="Switchboard: video sessions between agents, consumers and guests.",
@@ -294,7 +296,7 @@ def require_key(file: Path | None) -> str:
     return key
 
 
-def http(gateway: str, key: str | None = None, *, timeout_s: float = 10.0) -> httpx.Client:
+def http(gateway: str, key: str | None = None, *, timeout_s: float | None = None) -> httpx.Client:
     """Open a client; what goes wrong on the way becomes one sentence."""
     import httpx
 
@@ -310,6 +312,11 @@ def http(gateway: str, key: str | None = None, *, timeout_s: float = 10.0) -> ht
                         f"The certificate of what answers at {gateway} does not hold for it; give "
                         "the address that it names by --gateway."
                     )
+                if isinstance(error, httpx.ReadTimeout):
+                    fail(
+                        f"What listens at {gateway} does not answer; a gateway that is starting "
+                        "waits for Ray, ledger and pool."
+                    )
                 fail(
                     f"No gateway answers at {gateway}; start one (`switchboard demo`) or give "
                     "--gateway."
@@ -317,7 +324,7 @@ def http(gateway: str, key: str | None = None, *, timeout_s: float = 10.0) -> ht
 
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     try:
-        return Client(gateway, headers, timeout_s=timeout_s)
+        return Client(gateway, headers, timeout_s=timeout_s or ANSWER_S)
     except httpx.InvalidURL:
         fail(f"{gateway!r} is no address of a gateway; write https://HOST[:PORT].", BAD_SETTING)
 

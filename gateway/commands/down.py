@@ -23,6 +23,8 @@ class Ended:
     """Whether a gateway of this machine was still there."""
     actors: int
     """Actors of an existing Ray; those of a private one end with their gateway."""
+    address: str | None = None
+    """Of that Ray, which may have gateways elsewhere; `None`: it was a private one."""
 
 
 def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
@@ -55,7 +57,7 @@ def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
         gateway = stop_gateway(run)
         actors = asyncio.run(compose.end_cluster())
     running.remove(data)
-    return Ended(gateway, actors)
+    return Ended(gateway, actors, address)
 
 
 def stop_gateway(run: running.RunFile | None) -> bool:

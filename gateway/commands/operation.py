@@ -214,12 +214,15 @@ def down(
     with one_sentence():
         from gateway.commands.down import run_down
 
-        ended = run_down(data_dir or default_data_dir(), address, drop_live=drop_live)
+        data = data_dir or default_data_dir()
+        ended = run_down(data, address, drop_live=drop_live)
     if as_json:
         typer.echo(json.dumps({"gateway": ended.gateway, "actors": ended.actors}))
         return
-    gateway = "The gateway was ended" if ended.gateway else "No gateway was running"
+    gateway = "The gateway was ended" if ended.gateway else f"No gateway runs in {data}"
     typer.echo(f"{gateway}; {ended.actors} actors were ended.")
+    if ended.address is not None:
+        typer.echo("Gateways that run elsewhere are not ready any more: end each where it runs.")
 
 
 def nodes(address: Address = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -265,6 +268,7 @@ def drain(
         typer.echo(json.dumps(asdict_of(state)))
     else:
         typer.echo(f"{state.moved} sessions were moved away; {left_on(state)}.")
+        typer.echo(f"`switchboard undrain {node}` lets it have sessions again.")
     raise typer.Exit(0 if state.drain == "drained" else FAILED)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.errors import SwitchboardError
@@ -38,6 +38,16 @@ from gateway.compose.settings import ClusterSettings
 from gateway.settings import Away, BadSettings
 
 ASK_S = 10.0
+_OPTIONS = {
+    "accounts_file": "--accounts",
+    "bind": "--media-bind",
+    "database_url": "--database",
+    "ice_servers": "--turn",
+    "public_url": "--origin",
+}
+"""Of `up`, where a setting is not called as its option."""
+AGAIN_S = 0.5
+"""Before an actor that Ray is starting anew is asked again."""
 
 T = TypeVar("T")
 
@@ -85,24 +95,35 @@ async def start_cluster(settings: ClusterSettings) -> Cluster:
                 told = replace(settings, shard=shard)
                 options["name"] = ledger_name(shard)
                 ledger: Any = actor_class(LedgerHost).options(**options).remote(told, owner)
-                _refuse_other(await ledger.settings.remote(), told)
+                _refuse_other(await _answer(ledger.settings), told)
                 ledgers.append(ledger)
-            await asyncio.gather(*(ledger.address.remote() for ledger in ledgers))
+            await asyncio.gather(*(_answer(ledger.address) for ledger in ledgers))
             pool: Any = actor_class(PoolHost).options(**POOL_OPTIONS).remote(settings)
             keeper: Any = actor_class(KeeperHost).options(**KEEPER_OPTIONS).remote(settings)
-            await asyncio.gather(pool.start.remote(), keeper.start.remote())
+            await asyncio.gather(_answer(pool.start), _answer(keeper.start))
     except RayError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise BadSettings(f"Ledger or pool did not start: {reason}") from error
     return Cluster(settings, tuple(ledgers))
 
 
+async def _answer(method: Any) -> Any:
+    """Call an actor's method, again while Ray starts the actor anew: it may have died just now."""
+    while True:
+        try:
+            return await method.remote()
+        except ActorUnavailableError:
+            await asyncio.sleep(AGAIN_S)
+
+
 def _refuse_other(running: ClusterSettings, wanted: ClusterSettings) -> None:
-    for each in fields(ClusterSettings):
-        if each.name != "standbys" and getattr(running, each.name) != getattr(wanted, each.name):
+    for name in (each.name for each in fields(ClusterSettings) if each.name != "standbys"):
+        theirs, ours = getattr(running, name), getattr(wanted, name)
+        if theirs != ours:
+            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
             raise BadSettings(
-                f"A deployment with another {each.name} runs on this Ray; give the same, or end "
-                "it by `switchboard down` first."
+                f"The deployment that runs on this Ray has another {option}, {theirs!r} and not "
+                f"{ours!r}; give the same, or end it by `switchboard down` first."
             )
 
 

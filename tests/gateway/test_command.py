@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import uuid
@@ -79,6 +80,17 @@ def test_a_failure_is_one_sentence(arguments: list[str], sentence: str) -> None:
     assert result.exit_code != 0
     assert sentence in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_what_listens_and_does_not_answer_is_not_called_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.commands.command.ANSWER_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as starting:
+        at = f"http://127.0.0.1:{starting.getsockname()[1]}"
+        result = RUNNER.invoke(app, ["status", "--gateway", at])
+    assert result.exit_code == 1
+    assert f"What listens at {at} does not answer; a gateway that is starting" in result.output
 
 
 def test_without_a_key_the_sentence_says_where_to_put_one(
@@ -360,6 +372,43 @@ def test_what_a_command_found_is_printed_as_json_and_nothing_else(
     monkeypatch.setattr(source, lambda *_, **__: found)
     result = RUNNER.invoke(app, [*words, "--json"])
     assert (result.exit_code, json.loads(result.output)) == (0, printed)
+
+
+@pytest.mark.parametrize(
+    ("words", "source", "found", "said"),
+    [
+        (
+            ["down", "--data-dir", "/data"],
+            "gateway.commands.down.run_down",
+            Ended(False, 13, "10.0.0.1:6379"),
+            [
+                "No gateway runs in /data; 13 actors were ended.",
+                "Gateways that run elsewhere are not ready any more: end each where it runs.",
+            ],
+        ),
+        (
+            ["down"],
+            "gateway.commands.down.run_down",
+            Ended(True, 0),
+            ["The gateway was ended; 0 actors were ended."],
+        ),
+        (
+            ["drain", "10.0.0.2"],
+            "gateway.commands.drain.run_drain",
+            STATE.model_copy(update={"moved": 4, "drain": "drained"}),
+            [
+                f"4 sessions were moved away; nothing is left on {STATE.node}.",
+                "`switchboard undrain 10.0.0.2` lets it have sessions again.",
+            ],
+        ),
+    ],
+    ids=["down on a Ray", "down of a private Ray", "drain"],
+)
+def test_a_deed_says_what_is_left_to_do(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], source: str, found: object, said: list[str]
+) -> None:
+    monkeypatch.setattr(source, lambda *_, **__: found)
+    assert RUNNER.invoke(app, words).output.splitlines() == said
 
 
 def test_the_status_of_a_gateway_is_printed_as_json() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray import cloudpickle
+from ray.exceptions import ActorUnavailableError
 
 import actors.keeper
 import actors.ledger
@@ -25,6 +28,7 @@ from gateway.compose.pool_host import PoolHost
 from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
 from gateway.links.trunk_tls import TrunkTls, trunk_tls
+from gateway.settings import BadSettings
 
 HERE = "0" * 56
 """A node of Ray, by its id."""
@@ -107,20 +111,34 @@ async def test_a_session_actor_encrypts_its_links_and_is_lonely_after_ten_second
 class Composed:
     """Stands for an actor's class and its handle at Ray; remembers the options it was made with."""
 
-    def __init__(self, options: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        options: dict[str, dict[str, Any]],
+        *,
+        deaths: int = 0,
+        runs: ClusterSettings | None = None,
+    ) -> None:
+        """`deaths` is how often each call finds the actor being started anew; `runs` are the
+        settings of one that runs already."""
         self._made = options
+        self._runs = runs
         self._told: ClusterSettings | None = None
+        self._calls = Counter[str]()
+        self._deaths = deaths
 
     def options(self, **options: Any) -> Composed:
         self._made[options["name"]] = options
         return self
 
     def remote(self, settings: ClusterSettings, *owner: str) -> Composed:
-        self._told = settings
+        self._told = self._runs or settings
         return self
 
     def __getattr__(self, method: str) -> SimpleNamespace:
         async def answer() -> ClusterSettings | None:
+            self._calls[method] += 1
+            if self._calls[method] <= self._deaths:
+                raise ActorUnavailableError("it is being restarted", None)
             return self._told
 
         return SimpleNamespace(remote=answer)
@@ -144,6 +162,31 @@ async def test_a_ledger_on_sqlite_stays_on_the_node_that_has_the_file(
     where = None if bound is None else (bound.node_id, bound.soft)
     assert where == ((HERE, False) if stays else None), "wherever else, it had no file"
     assert "scheduling_strategy" not in made[POOL_NAME] | made[KEEPER_NAME]
+
+
+async def test_what_ray_is_starting_anew_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = SimpleNamespace(get_node_id=lambda: HERE)
+    monkeypatch.setattr(cluster, "actor_class", lambda host: Composed({}, deaths=2))
+    monkeypatch.setattr(cluster, "ray", SimpleNamespace(get_runtime_context=lambda: here))
+    monkeypatch.setattr(cluster, "AGAIN_S", 0.0)
+    settings = told(tmp_path)
+    assert (await cluster.start_cluster(settings)).settings == settings
+
+
+async def test_another_deployment_is_refused_by_the_option_that_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = told(tmp_path, "postgresql://ledger@db/switchboard")
+    wanted = {
+        "--origin, 'https://x' and not 'https://y'": replace(runs, public_url="https://y"),
+        "--reserve, 16 and not 3": replace(runs, reserve=3),
+    }
+    for said, settings in wanted.items():
+        monkeypatch.setattr(cluster, "actor_class", lambda host: Composed({}, runs=runs))
+        with pytest.raises(BadSettings, match=f"runs on this Ray has another {said}; give the"):
+            await cluster.start_cluster(settings)
 
 
 @pytest.mark.parametrize("host", [LedgerHost, PoolHost, KeeperHost, SessionHost])

@@ -217,13 +217,44 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         until("a standby again", lambda: bool(level(operator, "switchboard_standbys")))
         assert actors(cluster, SINGLES) == before
         assert other.end() == 2
-        assert "another database_url" in other.lines[-1]
+        assert "another --database, 'sqlite:" in other.lines[-1]
         assert len(actors(cluster)) > len(SINGLES)
         ended = operator.down()
         assert ended["gateway"] is True
         assert int(str(ended["actors"])) > len(SINGLES)
         assert second.end() == 0
         until("no actor left", lambda: not actors(cluster))
+
+
+@pytest.mark.soak
+def test_a_gateway_whose_pool_dies_while_it_starts_waits_for_the_next(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    """As where every gateway is started again while the pool is gone."""
+    with Operator(tmp_path, cluster.environment) as operator:
+        up = operator.up("--address", cluster.address)
+        up.wait_for('"gateway"')
+        up.kill_alone()
+        (pool,) = cluster.processes("ray::PoolHost")
+        # It hears what it is asked, and does not answer.
+        pool.suspend()
+        again = operator.up("--address", cluster.address)
+        at = {each.laddr.port for each in pool.net_connections("tcp") if each.status == "LISTEN"}
+
+        def asked() -> bool:
+            links = psutil.Process(again.pid).net_connections("tcp")
+            return any(each.raddr and each.raddr.port in at for each in links)
+
+        until("the pool is asked", asked)
+        code, said = operator.run("status", "--gateway", operator.gateway)
+        assert (code, "is starting waits for Ray, ledger and pool" in said) == (1, True)
+        pool.kill()
+        again.wait_for('"gateway"')
+        until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
+        code, said = operator.run("status", "--gateway", operator.gateway, "--json")
+        assert (code, json.loads(said)["pool"]) == (0, True)
+        operator.down()
+        assert again.end() == 0
 
 
 @pytest.mark.soak
