@@ -36,8 +36,12 @@ class PlainLines(logging.Formatter):
 
 
 def facts_of(record: logging.LogRecord) -> dict[str, object]:
-    """Return what was given in `extra`."""
-    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    """Return what was given in `extra`; Ray adds things of its own, which begin with a line."""
+    return {
+        name: value
+        for name, value in record.__dict__.items()
+        if name not in _STANDARD and not name.startswith("_")
+    }
 
 
 def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:

@@ -60,3 +60,4 @@ def test_an_actor_s_lines_are_json_with_their_facts(
     assert (told["level"], told["message"]) == ("warning", "A takeover was given up.")
     assert (told["logger"], told["session_id"]) == ("actors.somewhere", "s-1")
     assert "at" in told
+    assert not any(name.startswith("_") for name in told), "what Ray adds for itself"
