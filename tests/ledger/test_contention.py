@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.util import await_only
 
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
@@ -69,21 +70,29 @@ async def test_a_write_that_is_undone_for_anothers_sake_is_done_again(shared: Sh
     for node in ("n1", "n2"):
         await shared.writer.do(Cordon(node, 0, 0))
     done = 0
+    first_taken, other_waits = asyncio.Event(), asyncio.Event()
 
     def both(connection: sa.Connection) -> str:
         nonlocal done
         done += 1
-        for node in ("n1", "n2"):
-            Cordon(node, 0, done)(connection)
+        connection.execute(sa.text("SET LOCAL deadlock_timeout = '10ms'"))
+        Cordon("n1", 0, done)(connection)
+        first_taken.set()
+        await_only(other_waits.wait())
+        Cordon("n2", 0, done)(connection)
         return "done"
 
+    # Who waits for longer than this looks once whether both wait for each other, and gives way.
+    await shared.other.execute(sa.text("SET LOCAL deadlock_timeout = '10min'"))
     end = sa.update(cordons).values(deadline_ms=9)
     await shared.other.execute(end.where(cordons.c.node == "n2"))
     write = asyncio.create_task(shared.writer.do(both))
     async with asyncio.timeout(20 * PATIENCE):
+        await first_taken.wait()
+        ending = asyncio.create_task(shared.other.execute(end.where(cordons.c.node == "n1")))
         await waits_for_a_lock(shared.database)
-        # Who waited first finds out first, and gives way.
-        await shared.other.execute(end.where(cordons.c.node == "n1"))
+        other_waits.set()
+        await ending
         await shared.other.commit()
         assert (await write, done) == ("done", 2)
     rows = await shared.database.rows(sa.select(cordons.c.deadline_ms))
