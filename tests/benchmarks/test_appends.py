@@ -20,7 +20,7 @@ from tests.patience import PATIENCE
 async def test_every_append_that_was_counted_is_durable(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/ledger.sqlite3"
     async with Bench.open() as bench:
-        found = await appended(bench, "SQLite", url, seconds=0.3 * PATIENCE, warm_up=0.1)
+        found = await appended(bench, "SQLite", url, seconds=1.0 * PATIENCE, warm_up=0.1)
     count = found.durable.count
     assert count > 2 * ACTORS
     assert found.per_s > 0
