@@ -134,18 +134,15 @@ export class Tile {
     if (line && grade !== 'good') setAttr(this.#quality, 'title', qualityWords(line));
   }
 
-  #watchFrames() {
-    const generation = ++this.#frames;
-    /** @param {number} _now @param {VideoFrameCallbackMetadata} frame */
-    const onFrame = (_now, frame) => {
+  #watchFrames(generation = ++this.#frames) {
+    this.video.requestVideoFrameCallback((_now, frame) => {
       if (generation !== this.#frames) return;
       this.#await();
       const { shown, picture } = this.#turn;
       this.#turn.onFrame(frame.rtpTimestamp ?? null);
       if (shown !== this.#turn.shown || picture !== this.#turn.picture) this.#onTurn();
-      this.video.requestVideoFrameCallback(onFrame);
-    };
-    this.video.requestVideoFrameCallback(onFrame);
+      this.#watchFrames(generation);
+    });
   }
 }
 
