@@ -48,7 +48,7 @@ type EngagementIds = { account_id: string } & Record<string, string | boolean>;
 type Child = Node | { root: HTMLElement } | string | null | false | undefined;
 
 /** What a quiet screen says; `busy`: something is under way. */
-type Words = { title: string; help?: string; busy?: boolean };
+type Words = { title: string; help?: string; busy?: boolean; sign?: string };
 
 /** How far the peer connection is. */
 type MediaState = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'failed' | 'no_common_codec';

@@ -79,6 +79,13 @@ FROM_CORNER = """() => {
   return wrapped && document.querySelector('.self').getBoundingClientRect().left - label.right;
 }"""
 """How far what is said of a line stands from one's own picture, once it has lines of its own."""
+SIGN = """() => {
+  const [disc, sign] = ['.mark', '.mark .icon'].map((name) => document.querySelector(name));
+  const [outer, inner] = [disc, sign].map((node) => node.getBoundingClientRect());
+  return [sign.dataset.icon, inner.left - outer.left, outer.right - inner.right,
+    inner.top - outer.top, outer.bottom - inner.bottom];
+}"""
+"""What stands in the disc above a screen's words, and how far from each of its edges."""
 LINES = """(node) => {
   const range = document.createRange();
   range.selectNodeContents(node);
@@ -135,6 +142,17 @@ async def test_a_link_that_was_made_is_in_sight_and_stays_so(studio: Studio, nam
         await page.set_viewport_size({"width": width, "height": height})
         await painted(page)
         assert await page.evaluate(LINK_IN_SIGHT) == [True, True], (width, height)
+
+
+@pytest.mark.parametrize(("name", "sign"), [("replaced", "camera"), ("withdrawn", "end")])
+async def test_a_sign_says_what_a_screen_without_a_face_is_about(
+    studio: Studio, name: str, sign: str
+) -> None:
+    page, _ = await studio.play(scene_of(name), (NARROW, "light"))
+    shown, *apart = await page.evaluate(SIGN)
+    assert shown == f"{sign}false"
+    assert max(apart) - min(apart) <= 1, "it stands in the middle"
+    assert min(apart) > 8
 
 
 async def test_what_is_said_of_a_poor_line_leaves_ones_own_picture_alone(studio: Studio) -> None:

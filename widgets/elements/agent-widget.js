@@ -195,7 +195,7 @@ export class AgentWidget extends Widget {
     if (over.unsaved) words.help = say('in_turn', { a: words.help, b: say('unsaved') });
     const { next } = this.present('over', () => {
       const button = wordButton('', () => client.dismiss(), 'primary');
-      return { ...message(words, button), next: button };
+      return { ...message({ ...words, sign: 'end' }, button), next: button };
     });
     // Behind it stands what can be done now.
     next.set(say(ways.length > 0 ? 'come_back' : 'close'));

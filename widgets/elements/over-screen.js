@@ -18,7 +18,7 @@ export function overScreen(over, role, next, ...actions) {
   const { title, help } = overWords(over, role);
   const failed = over.reason === 'failed' && troubleBeforehand() === 'no_webrtc' && say('trouble_no_webrtc');
   const more = over.reason === 'declined' ? say('over_declined_help') : failed || next;
-  const screen = message({ title, help: say('in_turn', { a: help, b: more }) }, rating, ...actions);
+  const screen = message({ title, help: say('in_turn', { a: help, b: more }), sign: 'end' }, rating, ...actions);
   return { ...screen, onClosed: () => rating?.close() };
 }
 

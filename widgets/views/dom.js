@@ -1,3 +1,5 @@
+import { icon } from './icons.js';
+
 /** What of a view is in the page. @param {any} view It, or a node. */
 const nodeOf = (view) => view.root ?? view;
 
@@ -40,8 +42,8 @@ export function setAttr(node, name, value) {
 }
 
 /** A quiet screen: what is said, and what can be done. @param {Words} words @param {...Child} actions */
-export function message({ title, help = '', busy = false }, ...actions) {
-  const mark = el('div', { class: busy ? 'pulse' : 'mark' });
+export function message({ title, help = '', busy = false, sign = 'camera' }, ...actions) {
+  const mark = el('div', { class: busy ? 'mark pulse' : 'mark' }, icon(sign));
   const said = el('div', { class: 'said' }, mark, el('h1', { text: title }), help && el('p', { text: help }));
   return { root: el('div', { class: 'message' }, said, el('div', { class: 'actions' }, ...actions)) };
 }
