@@ -79,6 +79,12 @@ FROM_CORNER = """() => {
   return wrapped && document.querySelector('.self').getBoundingClientRect().left - label.right;
 }"""
 """How far what is said of a line stands from one's own picture, once it has lines of its own."""
+STANDS_OUT = """() => {
+  const [own, behind] = ['.self', '.tile[data-main]'].map((name) =>
+    getComputedStyle(document.querySelector(name)).backgroundColor.match(/\\d+/g).map(Number));
+  return Math.max(...own.map((part, at) => Math.abs(part - behind[at])));
+}"""
+"""How far the ground of one's own tile is from the tile it lies on, in steps of 255."""
 SIGN = """() => {
   const [disc, sign] = ['.mark', '.mark .icon'].map((name) => document.querySelector(name));
   const [outer, inner] = [disc, sign].map((node) => node.getBoundingClientRect());
@@ -153,6 +159,13 @@ async def test_a_sign_says_what_a_screen_without_a_face_is_about(
     assert shown == f"{sign}false"
     assert max(apart) - min(apart) <= 1, "it stands in the middle"
     assert min(apart) > 8
+
+
+async def test_ones_own_tile_is_seen_to_lie_on_the_other_without_any_picture(
+    studio: Studio,
+) -> None:
+    page, _ = await studio.play(scene_of("devices-refused"), (NARROW, "light"))
+    assert await page.evaluate(STANDS_OUT) >= 15
 
 
 async def test_what_is_said_of_a_poor_line_leaves_ones_own_picture_alone(studio: Studio) -> None:
