@@ -79,6 +79,8 @@ FROM_CORNER = """() => {
   return wrapped && document.querySelector('.self').getBoundingClientRect().left - label.right;
 }"""
 """How far what is said of a line stands from one's own picture, once it has lines of its own."""
+STRIPS = "node => [node.scrollHeight - node.clientHeight, node.offsetHeight / innerHeight]"
+"""How much of what is told above the stage has to be scrolled to, and its part of the height."""
 STANDS_OUT = """() => {
   const [own, behind] = ['.self', '.tile[data-main]'].map((name) =>
     getComputedStyle(document.querySelector(name)).backgroundColor.match(/\\d+/g).map(Number));
@@ -148,6 +150,17 @@ async def test_a_link_that_was_made_is_in_sight_and_stays_so(studio: Studio, nam
         await page.set_viewport_size({"width": width, "height": height})
         await painted(page)
         assert await page.evaluate(LINK_IN_SIGHT) == [True, True], (width, height)
+
+
+@pytest.mark.parametrize("language", ["fr", "pt"])
+async def test_two_things_that_are_told_are_seen_whole_in_the_narrowest_frame(
+    studio: Studio, language: str
+) -> None:
+    page, _ = await studio.play(scene_of("two-strips"), (NARROW, "light"), language)
+    await painted(page)
+    unseen, part = await page.locator(".session > [role=status]").evaluate(STRIPS)
+    assert unseen <= 0
+    assert part <= 0.55, "enough of the stage is left"
 
 
 @pytest.mark.parametrize(("name", "sign"), [("replaced", "camera"), ("withdrawn", "end")])

@@ -169,7 +169,7 @@ export class Notices {
 
 /** One strip, of which only the first sentence ever changes. @param {Wish} wish */
 function newNotice({ lines = [], choices = [], warns }) {
-  const text = el('p', { class: 'strong' });
+  const text = el('p');
   const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
   const said = el('div', { class: 'notice-words' }, text, list);
   const buttons = choices.map(({ say: key, act, first }) => wordButton(key, act, first ? 'primary small' : 'small'));
