@@ -81,6 +81,11 @@ FROM_CORNER = """() => {
 """How far what is said of a line stands from one's own picture, once it has lines of its own."""
 STRIPS = "node => [node.scrollHeight - node.clientHeight, node.offsetHeight / innerHeight]"
 """How much of what is told above the stage has to be scrolled to, and its part of the height."""
+MIRROR = """() => ['.mirror', '.panel-body select'].map((name) => {
+  const { left, right } = document.querySelector(name).getBoundingClientRect();
+  return [left, right];
+})"""
+"""The edges of what the camera sees, and of the pickers below it."""
 STANDS_OUT = """() => {
   const [own, behind] = ['.self', '.tile[data-main]'].map((name) =>
     getComputedStyle(document.querySelector(name)).backgroundColor.match(/\\d+/g).map(Number));
@@ -161,6 +166,16 @@ async def test_two_things_that_are_told_are_seen_whole_in_the_narrowest_frame(
     unseen, part = await page.locator(".session > [role=status]").evaluate(STRIPS)
     assert unseen <= 0
     assert part <= 0.55, "enough of the stage is left"
+
+
+@pytest.mark.parametrize("size", [(320, 640), NARROW])
+async def test_what_the_camera_sees_is_as_wide_as_the_pickers_below(
+    studio: Studio, size: tuple[int, int]
+) -> None:
+    page, _ = await studio.play(scene_of("check"), (size, "light"))
+    await painted(page)
+    mirror, picker = await page.evaluate(MIRROR)
+    assert mirror == picker
 
 
 @pytest.mark.parametrize(("name", "sign"), [("replaced", "camera"), ("withdrawn", "end")])
