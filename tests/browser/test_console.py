@@ -136,6 +136,29 @@ async def test_what_is_asked_is_seen_whole_beside_whom_it_is_about(
     assert await table.evaluate(f"{cut} && getComputedStyle(one).display !== 'inline').length") == 0
 
 
+async def test_lists_are_told_apart_and_cards_use_their_width(page: Page) -> None:
+    await log_in(page)
+    ends = page.get_by_role("region", name="Recent ends")
+    await expect(ends).to_be_visible()
+    heading = page.get_by_role("heading", name=re.compile("^Recent ends"))
+    for width in (1280, 861, 860, 320):
+        await page.set_viewport_size({"width": width, "height": 800})
+        above, below = await heading.bounding_box(), await ends.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert below["y"] - above["y"] - above["height"] >= 8, width
+        tall = await page.locator("section button").evaluate_all(
+            "all => all.map(({ offsetHeight }) => offsetHeight)"
+        )
+        assert set(tall) == {36}, "a row is hardly higher than its words"
+    await page.set_viewport_size({"width": 860, "height": 800})
+    reach = await ends.evaluate(
+        """node => Math.max(...[...node.querySelectorAll('td')].map((one) =>
+          one.getBoundingClientRect().right)) - node.getBoundingClientRect().right"""
+    )
+    assert -24 <= reach <= 0, "nothing of the width is left empty"
+
+
 async def test_another_button_does_not_move_when_a_question_is_taken_back(page: Page) -> None:
     await log_in(page)
     await page.get_by_role("button", name="End", exact=True).click()
