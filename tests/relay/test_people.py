@@ -94,6 +94,18 @@ def test_a_grade_does_not_flicker() -> None:
     assert (watch.grade, watch.reason) == (Grade.POOR, "loss_up")
 
 
+def test_silence_is_over_at_once_and_what_it_lost_is_judged_as_ever() -> None:
+    for after, reason in ((Measured(), ""), (Measured(loss_up=0.2), "loss_up")):
+        watch = QualityWatch()
+        assert not watch.measured(Measured(silence=6.0))
+        assert watch.measured(Measured(silence=8.0))
+        assert (watch.grade, watch.reason) == (Grade.POOR, "silent")
+        assert watch.measured(after)
+        assert (watch.grade, watch.reason) == (Grade.GOOD, "")
+        assert watch.measured(after) is bool(reason)
+        assert watch.reason == reason
+
+
 people = st.lists(st.sampled_from("abcdefgh"), unique=True)
 
 

@@ -10,6 +10,7 @@ from actors.relay.listener import Grade
 
 _LEAST_PACKETS = 20
 """Of all streams between two reports; fewer say nothing of what a line loses."""
+SILENT = "silent"
 _RANK = {Grade.GOOD: 0, Grade.FAIR: 1, Grade.POOR: 2}
 
 
@@ -47,7 +48,7 @@ def judge(measured: Measured) -> tuple[Grade, str]:
     """Grade one measurement; the reason is a stable word, empty when all is well."""
     worst = (Grade.GOOD, "")
     for value, fair, poor, reason in (
-        (measured.silence, 2.0, 5.0, "silent"),
+        (measured.silence, 2.0, 5.0, SILENT),
         (measured.held, 1, 1, "bandwidth"),
         (measured.loss_down, 0.03, 0.10, "loss_down"),
         (measured.loss_up, 0.03, 0.10, "loss_up"),
@@ -62,7 +63,10 @@ def judge(measured: Measured) -> tuple[Grade, str]:
 
 
 class QualityWatch:
-    """Changes the grade only when two measurements in a row agree, so that it does not flicker."""
+    """Changes the grade only when two measurements in a row agree, so that it does not flicker.
+
+    Silence alone is over at once: of somebody who is back nobody reads that nothing arrives.
+    """
 
     __slots__ = ("_candidate", "grade", "reason")
 
@@ -77,6 +81,10 @@ class QualityWatch:
         if judged == (self.grade, self.reason):
             self._candidate = None
             return False
+        if self.reason == SILENT != judged[1]:
+            self.grade, self.reason = Grade.GOOD, ""
+            self._candidate = judged
+            return True
         if judged != self._candidate:
             self._candidate = judged
             return False
