@@ -384,6 +384,15 @@ async def test_a_page_that_is_loaded_again_takes_back_what_waits_for_it(
         if over is RequestDone:
             await page.keyboard.press("Enter")
             ended = await double.until_heard("session.end")
+            # Where that cannot be had it waits on, and may be taken back yet.
+            code = ErrorCode.LEDGER_AWAY
+            no = RequestRefused(reply_to=ended["id"], code=code, message="No.", retryable=True)
+            await double.tell(no)
+            await expect(page.get_by_role("alert")).not_to_be_empty()
+            await expect(cancel).to_be_enabled()
+            double.heard.clear()
+            await cancel.click()
+            ended = await double.until_heard("session.end")
             await double.tell(RequestDone(reply_to=ended["id"]))
         await double.tell(SessionWaiting(within_ms=0))
         await expect(cancel).to_be_hidden()

@@ -32,8 +32,6 @@ export function reduce(state, message, now) {
     }
     case 'session.waiting':
       return { ...state, waits: now + message.within_ms };
-    case 'request.refused':
-      return { ...state, waits: 0 };
     case 'resume.renewed':
       return { ...state, resume: message.resume };
     case 'session.snapshot':
@@ -103,10 +101,8 @@ function inSession(session, message, now) {
       return { ...session, screenAsked: { by: message.by_participant_id } };
     case 'media.speaker':
       return { ...session, speaker: message.participant_id };
-    case 'media.quality': {
-      const { participant_id: id, grade, reason } = message;
-      return { ...session, quality: { ...session.quality, [id]: { grade, reason } } };
-    }
+    case 'media.quality':
+      return { ...session, quality: { ...session.quality, [message.participant_id]: message } };
     case 'session.saving':
       return { ...session, unsaved: !message.saved };
     case 'session.moved':

@@ -71,6 +71,7 @@ export class AgentIdle {
       void client.media.open(mode === 'video');
       const started = client.ask({ type: 'session.start', mode }).catch((error) => {
         client.media.stop();
+        client.state = { ...client.state, waits: 0 };
         if (error.code !== 'withdrawn') throw error;
       });
       const over = attend(started, this.#error);

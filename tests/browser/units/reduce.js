@@ -205,11 +205,11 @@ export const tests = {
     same([play([]).waits, play([waiting(5_000)]).waits], [0, 105_000]);
     same(play([waiting(5_000), waiting(7_000)]).waits, 107_000);
   },
-  'it waits no more once it was refused, or there is a session'() {
+  'it waits no more once there is a session, and on where something else is refused'() {
     const waiting = { type: 'session.waiting', within_ms: 5_000 };
-    const refused = { type: 'request.refused', reply_to: 'a', code: 'withdrawn', message: '', retryable: false };
+    const refused = { type: 'request.refused', reply_to: 'a', code: 'ledger_away', message: '', retryable: true };
     const ended = { type: 'session.ended', seq: 2, session_id: 's1', reason: 'ended_by_agent' };
-    same([play([waiting, refused]).waits, play([waiting, snapshot(), ended]).waits], [0, 0]);
+    same([play([waiting, refused]).waits, play([waiting, snapshot(), ended]).waits], [105_000, 0]);
   },
   'being muted twice is told twice'() {
     const muted = { type: 'participant.muted', seq: 2, by_participant_id: 'agent', sources: ['microphone'] };
