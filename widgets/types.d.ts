@@ -51,7 +51,7 @@ type Child = Node | { root: HTMLElement } | string | null | false | undefined;
 type Words = { title: string; help?: string; busy?: boolean; sign?: string };
 
 /** How far the peer connection is. */
-type MediaState = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'failed' | 'no_common_codec';
+type MediaState = 'idle' | 'connecting' | 'connected' | 'lost' | 'reconnecting' | 'failed' | 'no_common_codec';
 
 /** Who comes to a slot: from which of RTP's time stamps on, by which turn, told at what time (ms). */
 type NextTurn = { participant: string; from: number | null; turn: number | null; since: number };
@@ -100,7 +100,7 @@ interface ChannelOptions {
   url: string;
   /** The fields of the hello; a rejection with a `Refusal` that is not retryable closes the channel. */
   greet: (lastSeq: number) => Promise<Record<string, unknown>>;
-  /** Every message but pongs, in order. */
+  /** Every message, in order. */
   onMessage: (message: BrokerMessage) => void;
   onLink: (link: Link) => void;
   /** Overrules the close codes. */

@@ -9,7 +9,6 @@ const REQUEST_MS = 12_000;
 const ECHO_MS = 3_000;
 const MAX_PENDING = 64;
 const PING = '{"type":"connection.ping"}';
-const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
 /** What was asked and has no answer yet, by request id; bounded, each with a time after which it fails. */
 class PendingRequests {
@@ -18,7 +17,7 @@ class PendingRequests {
 
   /** The reply. `bound`: only for this session. @param {string} id @param {string} text @param {boolean} bound */
   add(id, text, bound) {
-    if (this.#waiters.size >= MAX_PENDING) throw new Refusal('busy', 'Too many requests wait.', true);
+    if (this.#waiters.size >= MAX_PENDING) throw new Refusal('busy', 'Too many wait.', true);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(id, 'timeout'), REQUEST_MS);
       this.#waiters.set(id, { text, bound, resolve, reject, timer });
@@ -30,13 +29,12 @@ class PendingRequests {
     for (const { text } of this.#waiters.values()) socket?.send(text);
   }
 
-  /** @param {any} message @returns {boolean} Whether it was awaited. */
+  /** @param {any} message @returns {Refusal|undefined} That of nothing that was asked. */
   settle(message) {
     const waiter = this.#take(message.reply_to);
-    if (message.type === 'request.refused') {
-      waiter?.reject(new Refusal(message.code, message.message, message.retryable));
-    } else waiter?.resolve(message);
-    return !!waiter;
+    if (message.type !== 'request.refused') return void waiter?.resolve(message);
+    const refusal = new Refusal(message.code, message.message, message.retryable);
+    return waiter ? void waiter.reject(refusal) : refusal;
   }
 
   /** Nobody answers what was asked in the session, or `all`. @param {boolean} [all] */
@@ -185,7 +183,6 @@ export class SignallingChannel {
 
   /** @param {BrokerMessage} message @param {ReturnType<typeof setTimeout>} late */
   #receive(message, late) {
-    if (message.type === 'connection.pong') return;
     // Where nobody looks the beat may rest for a minute.
     if (message.type === 'connection.unheard') this.#socket?.send(PING);
     if (message.type === 'session.moved') this.#lastSeq = 0;
@@ -210,10 +207,7 @@ export class SignallingChannel {
       }, PING_MS);
     }
     if (message.type === 'resume.renewed') this.#pending.say(this.#socket);
-    const awaited = this.#pending.settle(message);
-    if (message.type === 'request.refused' && !awaited) {
-      this.#refusal = new Refusal(message.code, message.message, message.retryable);
-    }
+    this.#refusal = this.#pending.settle(message) ?? this.#refusal;
     this.#options.onMessage(message);
   }
 
@@ -229,7 +223,7 @@ export class SignallingChannel {
     clearInterval(this.#beat);
     this.#socket = null;
     const refusal = this.#refusal;
-    const again = this.#options.mayRetry?.(code, refusal) ?? retryable.has(code);
+    const again = this.#options.mayRetry?.(code, refusal) ?? RETRYABLE_CLOSE_CODES.includes(code);
     if (again) this.#later(code, refusal);
     else this.#giveUp(code, refusal);
   }

@@ -46,7 +46,7 @@ export class MediaLink {
     this.#build(session);
   }
 
-  /** Harmless when already done. @param {Session} session */
+  /** At each message; harmless when already done. @param {Session} session */
   negotiate(session) {
     this.#session = session;
     this.#joined = true;
@@ -56,7 +56,7 @@ export class MediaLink {
     void peer.setTracks(this.#tracks);
     if (peer.connected) this.#setState('connected');
     else if (this.state === 'idle') this.#setState('connecting');
-    else if (peer !== before) this.#setState('reconnecting');
+    else if (this.state === 'lost' ? peer === before : peer !== before) this.#setState('reconnecting');
   }
 
   /** @param {Tracks} tracks */
@@ -137,7 +137,8 @@ export class MediaLink {
     if (!this.#joined) {
       if (lost) this.drop();
     } else if (lost) {
-      this.#setState('reconnecting');
+      // Maybe the line, too, until it is heard.
+      this.#setState('lost');
       this.#channel.hurry();
       if (state === 'failed') this.#rebuildIn(0);
       else this.#findPath();

@@ -9,7 +9,7 @@ import { qualityWords } from './tile.js';
 import { troubleSentence } from './trouble-sentence.js';
 
 /** @type {Record<string, string>} */
-const AWAY = { failed: 'media_failed', no_common_codec: 'no_common_codec', reconnecting: 'reconnecting_media' };
+const AWAY = { failed: 'media_failed', no_common_codec: 'no_common_codec', lost: 'reconnecting', reconnecting: 'reconnecting_media' };
 
 /** What is wrong now, and what waits for a decision of this person: a strip for each, over the stage. */
 export class Notices {

@@ -211,7 +211,6 @@ export const tests = {
   'a new connection is made where no other path helps, and not before': async () => {
     const { channel, link, answer, peer } = await connected();
     become(peer, 'disconnected');
-    same(link.state, 'reconnecting');
     await until(() => channel.asked.length === 2);
     same(channel.asked[1].message.transport_id, peer.id);
     const patience = postponed(4_000);
@@ -219,7 +218,7 @@ export const tests = {
     await until(() => patience.calls.length === 1);
     same(link.peer === peer, true);
     patience.due();
-    same([link.peer === peer, link.state], [false, 'reconnecting']);
+    same(link.peer === peer, false);
     await until(() => channel.asked.length === 3);
     link.close();
   },
@@ -231,6 +230,19 @@ export const tests = {
       same(channel.hurried, 1);
       link.close();
     }
+  },
+  'where media are lost the line may be, too, until it is heard, also where they are built anew': async () => {
+    const { channel, link, peer } = await connected();
+    become(peer, 'failed');
+    same(link.state, 'lost');
+    await until(() => channel.asked.length === 2);
+    same([link.peer === peer, link.state], [false, 'lost']);
+    // As at each message.
+    link.negotiate(SESSION);
+    same(link.state, 'reconnecting');
+    link.negotiate(SESSION);
+    same(link.state, 'reconnecting');
+    link.close();
   },
   'an offer of another path that was lost with the line is made again': async () => {
     const { channel, link, peer } = await connected();
