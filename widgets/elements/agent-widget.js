@@ -189,9 +189,9 @@ export class AgentWidget extends Widget {
 
   /** @param {SessionClient} client */
   #renderOver(client) {
-    const { over, role, ways } = client.state;
+    const { over, ways } = client.state;
     if (!over) return;
-    const words = overWords(over, role);
+    const words = overWords(over, client.going);
     if (over.unsaved) words.help = say('in_turn', { a: words.help, b: say('unsaved') });
     const { next } = this.present('over', () => {
       const button = wordButton('', () => client.dismiss(), 'primary');

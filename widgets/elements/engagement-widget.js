@@ -154,7 +154,7 @@ export class EngagementWidget extends Widget {
 
   /** @param {InvitedClient} client */
   #renderOver(client) {
-    const { over, role } = client.state;
+    const { over } = client.state;
     if (!over) return;
     this.setTitle('');
     this.#host.show('over');
@@ -164,7 +164,7 @@ export class EngagementWidget extends Widget {
     }
     this.present('over', () => {
       const close = wordButton('close', () => client.dismiss(), 'primary');
-      return overScreen(over, role, say('over_next'), close);
+      return overScreen(over, client.going, say('over_next'), close);
     });
   }
 

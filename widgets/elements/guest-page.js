@@ -85,7 +85,7 @@ export class GuestPage extends Widget {
       this.present('replaced', () => elsewhere(() => client.dismiss()));
     } else if (over) {
       this.setTitle('');
-      this.present('over', () => overScreen(over, null, say(over.for === 'me' ? 'over_link' : 'over_page')));
+      this.present('over', () => overScreen(over, client.going, say(over.for === 'me' ? 'over_link' : 'over_page')));
     } else if (client.link.status === 'closed') {
       this.#presentUsed();
     } else if (client.link.status === 'open') {

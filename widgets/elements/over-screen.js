@@ -10,12 +10,12 @@ export function fetchRating() {
 
 /**
  * It is over: why, how it was if the guest likes to say, and what to do next.
- * @param {Over} over @param {string|null} role Whose screen it is. @param {string} next How one can go on.
+ * @param {Over} over @param {boolean} own By whom the screen is of. @param {string} next How one can go on.
  * @param {...Child} actions @returns {View}
  */
-export function overScreen(over, role, next, ...actions) {
+export function overScreen(over, own, next, ...actions) {
   const rating = over.rating === null ? null : ratingLater(over.rating);
-  const { title, help } = overWords(over, role);
+  const { title, help } = overWords(over, own);
   const failed = over.reason === 'failed' && troubleBeforehand() === 'no_webrtc' && say('trouble_no_webrtc');
   const more = over.reason === 'declined' ? say('over_declined_help') : failed || next;
   const screen = message({ title, help: say('in_turn', { a: help, b: more }), sign: 'end' }, rating, ...actions);

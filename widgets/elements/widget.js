@@ -78,16 +78,16 @@ function leaving(client) {
 }
 
 /**
- * Why it is over, in words; nobody is told what they, or others of their kind, did themselves.
- * @param {Over} over @param {string|null} role
+ * Why it is over, in words; nobody is told what they did themselves.
+ * @param {Over} over @param {boolean} own
  */
-export function overWords(over, role) {
+export function overWords(over, own) {
   const lasted = say('over_lasted', { time: clock(over.elapsedMs) });
   if (over.for !== 'session' && over.reason !== 'session_ended') {
     const title = over.by ? say('over_removed_by', { name: over.by }) : say(`over_${over.reason}`);
     const help = over.reason === 'grace_over' ? say('away_help') : '';
     return { title, help: over.reason === 'left' ? lasted : help };
   }
-  const why = over.for === 'session' && over.reason !== `ended_by_${role}` ? say(over.reason) : '';
+  const why = over.for === 'session' && !own ? say(over.reason) : '';
   return { title: say('over_title'), help: say('in_turn', { a: why, b: lasted }) };
 }

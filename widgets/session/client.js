@@ -4,7 +4,7 @@ import { MediaLink } from '../media/media-link.js';
 import { INITIAL, moved, over, reduce } from './reduce.js';
 import { keepable, may, ownEntry } from './select.js';
 
-const FOR_GOOD = new Set([4401, 4404, 4410]);
+const FOR_GOOD = [4401, 4404, 4410];
 
 /**
  * One widget's part in a session: what the broker said (`state`), connection (`link`), devices
@@ -32,7 +32,7 @@ export class SessionClient extends EventTarget {
   #otherTransport = '';
   /** Whether the last other one has closed. */
   deserted = false;
-  /** Whether the person goes as soon as there is a line. */
+  /** Whether the person goes, as soon as there is a line, or went. */
   going = false;
 
   /** @param {ClientOptions} options */
@@ -103,19 +103,19 @@ export class SessionClient extends EventTarget {
 
   /** Asked for on every connection until it has taken effect. @param {string} type */
   async #go(type) {
+    this.going = true;
     for (;;) {
       // Whoever goes is seen and heard no more.
-      this.going = true;
       this.media.turnOff(['microphone', 'camera', 'screen']);
       try {
         return await this.ask({ type });
       } catch (/** @type {any} */ refusal) {
         // It is over: another session is not left by that.
         if (!this.session) return;
-        if (this.link.status !== 'reconnecting' || refusal.code === 'busy') throw refusal;
-      } finally {
+        if (this.link.status === 'reconnecting' && refusal.code !== 'busy') continue;
         this.going = false;
         this.#changed();
+        throw refusal;
       }
     }
   }
@@ -169,7 +169,7 @@ export class SessionClient extends EventTarget {
 
   /** @param {number} code */
   #mayRetry(code) {
-    if (FOR_GOOD.has(code) && this.#resumed) {
+    if (FOR_GOOD.includes(code) && this.#resumed) {
       // That is gone: come as if for the first time.
       this.#forget();
       return true;
@@ -208,6 +208,7 @@ export class SessionClient extends EventTarget {
     const options = this.#options;
     const { memory } = options;
     if (message.type === 'session.snapshot') {
+      if (!before.session) this.going = false;
       // What was told on the way to whoever says this may be lost.
       this.#published = '';
       this.link = { ...this.link };

@@ -280,11 +280,26 @@ export const tests = {
       same(more, []);
       back.hear({ type: 'request.done', reply_to: said.id });
       await left;
+      // Also of the end that follows: nobody is told what they did themselves.
+      same(client.going, true);
+      back.hear({ type: 'session.ended', seq: 2, session_id: 's1', reason: 'ended_by_agent' });
+      same([client.going, client.state.over?.reason], [true, 'ended_by_agent']);
+      back.hear({ ...SNAPSHOT, session_id: 's2' });
       same(client.going, false);
     } finally {
       answers.due();
       client.close();
     }
+  },
+  async 'who is not let go has not gone'() {
+    const { client, wire } = await greeted();
+    wire.welcome(true);
+    wire.hear(SNAPSHOT);
+    const ended = client.end().catch((error) => error.code);
+    same(client.going, true);
+    wire.hear(refusal(told(wire, 'session.end')[0].id));
+    same([await ended, client.going], ['invitation_closed', false]);
+    client.close();
   },
   async 'leave is said in no other session, and has nothing to do where its own is over'() {
     for (const [ends, code] of [['refused', 4410], ['not resumed', 0]]) {
@@ -303,7 +318,7 @@ export const tests = {
       }
       back.welcome(false);
       await settled();
-      same([left, client.going, client.state.over?.reason], [ends, false, 'lost']);
+      same([left, client.state.over?.reason], [ends, 'lost']);
       same(told(back, 'session.leave'), []);
       client.close();
     }

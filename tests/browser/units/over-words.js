@@ -2,7 +2,8 @@ import { loadLanguage } from '../../../widgets/catalogues/words.js';
 import { overWords } from '../../../widgets/elements/widget.js';
 import { same } from './check.js';
 
-const over = (reason, more = {}) => overWords({ reason, for: 'me', elapsedMs: 65_000, by: '', ...more }, 'guest');
+const over = (reason, more = {}, own = false) =>
+  overWords({ reason, for: 'me', elapsedMs: 65_000, by: '', ...more }, own);
 
 export const tests = {
   async 'whoever is out by somebody is told by whom, where that is known'() {
@@ -17,6 +18,11 @@ export const tests = {
       help: 'Your connection was gone, and your place was given up.',
     });
     same(over('left').help, 'The session lasted 1:05.');
+  },
+  async 'nobody is told that they ended it, and whoever did not is, also of another of their role'() {
+    await loadLanguage(['en']);
+    const helped = (own) => over('ended_by_agent', { for: 'session' }, own).help;
+    same([helped(true), helped(false)], ['The session lasted 1:05.', 'The agent ended it. The session lasted 1:05.']);
   },
   async 'sentences follow one another as their language sets them'() {
     const helped = () => over('agent_absent', { for: 'session' }).help;
