@@ -347,8 +347,8 @@ type Choice = { say: string; act: () => void; first?: boolean };
 interface Among {
   client: SessionClient;
   attempt: Attempt;
-  /** What the agent's host says: is the conversation theirs? */
-  chatting: () => boolean | null;
+  /** What the agent's workspace says. */
+  host: AgentHost | null;
   ownWindow: OpenWindow;
   /** What has the focus after the last strip. */
   home: HTMLElement;
@@ -362,8 +362,8 @@ interface SessionViewOptions {
   write?: Write;
   /** Opens the session in a window of its own. */
   ownWindow?: OpenWindow;
-  /** Whether the agent's host says that the conversation is theirs; null: it says nothing. */
-  chatting?: () => boolean | null;
+  /** The agent's workspace. */
+  host?: AgentHost | null;
   /** Fetches what shows an agent their colleagues. */
   colleagues?: () => Promise<typeof import('./views/colleagues.js')>;
   /** Fetches what is asked at the end. */

@@ -169,7 +169,7 @@ export class AgentWidget extends Widget {
           const bring = () => import('../views/outgoing.js');
           return new Later(bring, ({ Outgoing }) => new Outgoing(client, attempt, host), update);
         },
-        chatting: () => host.chatting,
+        host,
         ...(client.state.role === 'agent' && { colleagues: () => import('../views/colleagues.js') }),
       }),
     );
@@ -178,7 +178,12 @@ export class AgentWidget extends Widget {
 
   #ownWindow() {
     return wayOut('/agent', this.#host, () => ({
-      query: { surface: 'pop_out', agentName: this.#host.agentName, off: this.client?.media.off ?? '' },
+      query: {
+        surface: 'pop_out',
+        agentName: this.#host.agentName,
+        off: this.client?.media.off ?? '',
+        led: this.#host.led,
+      },
       // The frame's own may have ended; where no other comes in time it has to do.
       secrets: async () => {
         await Promise.race([this.#prove(false).catch(() => {}), new Promise((go) => setTimeout(go, 4_000))]);

@@ -1,3 +1,4 @@
+import { Memory } from '../channel/memory.js';
 import { engagementIds, idsFromQuery } from './engagement-ids.js';
 import { sdkWhenThere } from './sdk-wait.js';
 
@@ -32,6 +33,7 @@ export class AgentHost extends EventTarget {
   /** The widget has left the page. */
   gone = false;
   #query;
+  #memory = new Memory('agent');
   /** @type {any} */
   #sdk = null;
   #scheduled = 0;
@@ -98,6 +100,18 @@ export class AgentHost extends EventTarget {
     const { ids } = this;
     if (!ids?.agent_id || !ids.chatting_agent_id) return null;
     return ids.agent_id === ids.chatting_agent_id && ids.spectating !== true;
+  }
+
+  /**
+   * The last session that this agent was in charge of while the conversation was theirs, also where
+   * the page was loaded again or in a window of its own.
+   */
+  get led() {
+    return this.#memory.get('led') ?? this.#query.get('led') ?? '';
+  }
+
+  set led(sessionId) {
+    if (sessionId !== this.led) this.#memory.set('led', sessionId);
   }
 
   /** Whose it is, if another agent's; may be empty. */

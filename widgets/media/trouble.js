@@ -16,9 +16,12 @@ export function canTalk(trouble) {
   return !trouble || trouble === 'blocked_by_frame';
 }
 
-/** Whether this browser, in this frame, could share a screen; phones cannot. */
-export function canShare() {
-  return 'getDisplayMedia' in (navigator.mediaDevices ?? {}) && frameAllows('display-capture');
+/**
+ * Whether this browser could share a screen, as phones cannot, where what frames the page allows it.
+ * @param {boolean} [allowed]
+ */
+export function canShare(allowed = frameAllows('display-capture')) {
+  return allowed && 'getDisplayMedia' in (navigator.mediaDevices ?? {});
 }
 
 /**

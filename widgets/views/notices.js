@@ -73,14 +73,20 @@ export class Notices {
       const other = way === 'monitor' ? 'whisper' : 'monitor';
       return [{ key: way, text: say(`now_${way}`), choices: [this.#go(other), this.#go('join')] }];
     }
-    const chatting = this.#among.chatting();
-    // Who gave it away wanted that.
-    if (!chatting) this.#read.delete('present');
-    else if (own?.owner) this.#read.add('present');
+    const { host } = this.#among;
+    const chatting = host?.chatting ?? null;
+    if (!host || chatting === null || own?.role !== 'agent') return [];
+    if (chatting && own.owner) host.led = session.session_id;
+    if (!chatting) {
+      host.led = '';
+      this.#read.delete('present');
+    }
     // Host and session differ on whose the conversation is.
-    if (chatting === null || own?.role !== 'agent' || own.owner === chatting) return [];
+    if (own.owner === chatting) return [];
     if (!chatting) return [{ key: 'lent', text: say('transferred_away'), choices: [this.#dismiss('lent')] }];
     const owner = others(session).find((one) => one.owner);
+    // Who gave it away wanted that.
+    if (owner?.attendance === 'present' && host.led === session.session_id) return [];
     const key = owner?.attendance ?? 'nobody';
     const text = owner ? say('transferred_here', { name: nameOf(owner) }) : say('transferred_nobody');
     return [{ key, text, choices: [this.#go('take_over'), ...(owner ? [this.#dismiss(key)] : [])] }];
@@ -101,15 +107,17 @@ export class Notices {
     const name = entryOf(session, asked.by)?.name || say('an_agent');
     const text = asked.by === session.participant_id ? say('share_ended') : say('screen_asked', { name });
     // From a click, or no browser shares a screen.
-    const answer = (/** @type {boolean} */ share) => () => {
+    const answer = () => {
       this.#answered = asked;
-      if (share) void this.#among.client.media.turn('screen', true);
       this.#again();
     };
-    const choices = [
-      ...(canShare() ? [{ say: 'screen_off', act: answer(true), first: true }] : []),
-      { say: 'not_now', act: answer(false) },
-    ];
+    const share = () => {
+      void this.#among.client.media.turn('screen', true);
+      answer();
+    };
+    const act = canShare(true) && this.#among.ownWindow;
+    const way = canShare() ? { say: 'screen_off', act: share, first: true } : act && { say: 'own_window', act };
+    const choices = [...(way ? [way] : []), { say: 'not_now', act: answer }];
     return [{ key: 'screen', text, choices }];
   };
 
@@ -187,8 +195,7 @@ const ownLine = ({ quality, participant_id }) => {
 const away = (session) => {
   const all = others(session);
   const lost = all.filter(({ attendance }) => all[1] && attendance !== 'present');
-  const b = say('is_back_soon');
-  return lost.map((one) => ({ key: one.participant_id, text: say('colon', { a: nameOf(one), b }) }));
+  return lost.map((one) => ({ key: one.participant_id, text: say('colon', { a: nameOf(one), b: say('is_back_soon') }) }));
 };
 
 /** @param {Difference} difference */

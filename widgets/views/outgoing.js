@@ -53,7 +53,7 @@ export class Outgoing {
     const name = this.#host.visitorName;
     this.#avatar.update(name || say('role_consumer'), null);
     this.root.dataset.state = invitation.state;
-    const { title, help, otherWay } = words(invitation, name || say('your_visitor'));
+    const { title, help, otherWay } = words(invitation, name || say('your_visitor'), open);
     setText(this.#title, title);
     setText(this.#help, help);
     show(this.#help, help !== '');
@@ -86,11 +86,10 @@ export class Outgoing {
   }
 }
 
-/** @param {InvitationView} invitation @param {string} name */
-function words({ state, surfaces, visible, reason }, name) {
+/** @param {InvitationView} invitation @param {string} name @param {boolean} open */
+function words({ state, surfaces, visible, reason }, name, open) {
   // The consumer's own words, or the stable code of what stands in the way.
   const trouble = state !== 'declined' && knows(`ring_${reason}`) ? say(`ring_${reason}`, { name }) : '';
-  const open = state === 'sent' || state === 'ringing';
   if (trouble && (open || state === 'failed')) return { title: trouble, help: say('ring_other_way'), otherWay: true };
   if (!open) {
     const why = reason && state === 'declined' ? say('quoted', { a: reason }) : trouble;

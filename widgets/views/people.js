@@ -105,7 +105,7 @@ class PersonRow {
 }
 
 /** Whether who has this role is not of the staff. @param {string} role */
-const visits = (role) => role === 'consumer' || role === 'guest';
+const visits = (role) => /consumer|guest/u.test(role);
 
 /** @param {RosterEntry} entry */
 const isHidden = ({ way }) => way === 'monitor' || way === 'whisper';

@@ -30,7 +30,7 @@ export class SessionView {
   root;
 
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
-  constructor(client, { write = null, ownWindow = null, over, chatting = () => null, colleagues, atEnd } = {}) {
+  constructor(client, { write = null, ownWindow = null, over, host = null, colleagues, atEnd } = {}) {
     this.#client = client;
     /** @param {Promise<unknown>} asked */
     const attempt = (asked) => void asked.catch(this.#failed);
@@ -48,7 +48,7 @@ export class SessionView {
     this.#text = new Later(() => import('./text-panel.js'), ({ TextPanel }) => new TextPanel(client, attempt), update);
     this.#notices = new Later(
       () => import('./notices.js'),
-      ({ Notices }) => new Notices({ client, attempt, chatting, ownWindow, home: this.#bar.root }),
+      ({ Notices }) => new Notices({ client, attempt, host, ownWindow, home: this.#bar.root }),
       update,
     );
     this.#invite = wordButton('add_person', toggle(this.#people), 'small');

@@ -46,6 +46,18 @@ export const tests = {
     same((await host({ ...ids, 'chattingAgentInfo.agentId': 8 })).host.chatting, false);
     same((await host(CONVERSATION)).host.chatting, null);
   },
+  'the session that was led is known after a reload, and in a window that is told in its address'() {
+    const page = (address = '') => new AgentHost(new URLSearchParams(address));
+    try {
+      same([page().led, page('led=s1').led], ['', 's1']);
+      page().led = 's2';
+      same([page().led, page('led=s1').led], ['s2', 's2']);
+      page().led = '';
+      same(page('led=s1').led, '');
+    } finally {
+      sessionStorage.clear();
+    }
+  },
   'a colleague whose conversation it is has a name where the workspace says one': async () => {
     const ids = { ...CONVERSATION, 'agentInfo.agentId': 7, 'chattingAgentInfo.agentName': 'Dana' };
     const colleague = async (more) => (await host({ ...ids, ...more })).host.colleague;

@@ -4,6 +4,7 @@ import { same } from './check.js';
 
 const person = (id, more = {}) => ({ participant_id: id, role: 'guest', name: id, attendance: 'present', ...more });
 const session = (more = {}) => ({
+  session_id: 's1',
   participant_id: 'me',
   capabilities: ['admit'],
   roster: [person('me', { role: 'agent' }), person('Maya', { role: 'consumer' })],
@@ -17,8 +18,12 @@ const owned = (mine, ...others) => session({ roster: [person('me', { role: 'agen
 const STANDS = 'The conversation is yours, but Dana is in charge of the session. If you take over, Dana leaves it.';
 const dana = (more = {}) => person('Dana', { role: 'agent', owner: true, ...more });
 
-/** Strips whose client sends nowhere. @param {Record<string, unknown>} [state] @param {() => boolean|null} [chatting] */
-async function strips(state = {}, chatting = () => null) {
+/**
+ * Strips whose client sends nowhere.
+ * @param {Record<string, unknown>} [state] @param {{chatting: boolean|null, led: string}} [host]
+ * @param {(() => void)|null} [ownWindow]
+ */
+async function strips(state = {}, host = { chatting: null, led: '' }, ownWindow = null) {
   await loadLanguage(['en']);
   const sent = [];
   const client = Object.assign(new EventTarget(), {
@@ -28,7 +33,7 @@ async function strips(state = {}, chatting = () => null) {
     ask: async (message) => void sent.push(message),
     ...state,
   });
-  const notices = new Notices({ client, attempt: (asked) => asked, chatting, ownWindow: null });
+  const notices = new Notices({ client, attempt: (asked) => asked, host, ownWindow });
   const shown = (...now) => {
     notices.update(...now);
     return [...notices.root.children].map((strip) => strip.querySelector('.notice-words').textContent);
@@ -63,7 +68,7 @@ export const tests = {
   },
 
   async 'who is not in charge of their own conversation may take over, or leave it so'() {
-    const { shown, press, sent } = await strips({}, () => true);
+    const { shown, press, sent } = await strips({}, { chatting: true, led: '' });
     const now = owned(false, dana());
     same(shown(now), [STANDS]);
     press('Take over');
@@ -74,14 +79,19 @@ export const tests = {
   },
 
   async 'who put another in charge is offered it back only when that one is lost, or after another transfer'() {
-    let chatting = true;
-    const { shown } = await strips({}, () => chatting);
+    const host = { chatting: true, led: '' };
+    const { shown } = await strips({}, host);
     same(shown(owned(true)), []);
     same(shown(owned(false, dana())), []);
     same(shown(owned(false, dana({ attendance: 'reconnecting' }))), [STANDS]);
-    chatting = false;
+    // Another page of theirs knows it, too, and that it was of this session.
+    const another = { chatting: true, led: host.led };
+    const { shown: shownThere } = await strips({}, another);
+    same(shownThere(owned(false, dana())), []);
+    same(shownThere({ ...owned(false, dana()), session_id: 'next' }), [STANDS]);
+    host.chatting = false;
     shown(owned(false, dana()));
-    chatting = true;
+    host.chatting = true;
     same(shown(owned(false, dana())), [STANDS]);
   },
 
@@ -152,6 +162,10 @@ export const tests = {
     try {
       same(shown(wished), ['Maya would like to see your screen.']);
       same(offered(), ['Not now']);
+      // What frames the page has no say in a window of its own.
+      const framed = await strips({}, undefined, () => {});
+      framed.shown(wished);
+      same(framed.offered(), ['Open in own window', 'Not now']);
     } finally {
       delete document.permissionsPolicy;
     }
