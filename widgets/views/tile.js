@@ -121,13 +121,14 @@ export class Tile {
     const away = entry.attendance === 'reconnecting';
     const { quality } = session;
     const own = quality[session.participant_id];
-    // Maybe it is held back: nothing is sent that one's line does not carry.
-    const why = own?.reason === 'bandwidth' ? qualityWords(own) : say('waiting_picture');
+    const line = quality[entry.participant_id];
+    // Nothing is sent that one's line does not carry, and nothing comes from whose line is gone.
+    const bad = own?.reason === 'bandwidth' ? own : line?.reason === 'silence' ? line : null;
+    const why = bad ? qualityWords(bad) : say('waiting_picture');
     const voice = !sees && shows ? say('not_shown') : entry.mode === 'voice' ? say('voice_only') : '';
     const note = away ? say('is_back_soon') : sends && !picture ? why : voice;
     setText(this.#note, this.kind === 'self' ? '' : note);
     this.root.toggleAttribute('data-away', away);
-    const line = quality[entry.participant_id];
     const grade = line?.grade ?? 'good';
     show(this.#quality, grade !== 'good' && this.kind !== 'screen');
     setAttr(this.#quality, 'data-grade', grade);

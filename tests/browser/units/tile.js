@@ -121,6 +121,10 @@ export const tests = {
       same([...one.seen, one.note], ['Maya', 'no', 'waiting_picture']);
       one.judge('maya', { grade: 'poor', reason: 'bandwidth' });
       same(one.note, 'waiting_picture');
+      one.judge('maya', { grade: 'poor', reason: 'silence' });
+      same(one.note, 'colon');
+      one.judge('maya', { grade: 'good', reason: null });
+      same(one.note, 'waiting_picture');
       one.judge('me', { grade: 'poor', reason: 'bandwidth' });
       same(one.note, 'colon');
       one.frame(1_002);
