@@ -59,8 +59,8 @@ def find_node(nodes: list[RayNode], wanted: str) -> str:
     raise BadSettings(f"No node of this Ray is called {wanted}; see `switchboard nodes`.")
 
 
-def run_nodes(data: Path, address: str | None) -> list[tuple[str, NodeState]]:
-    """List each node's address and state.
+def run_nodes(data: Path, address: str | None) -> list[tuple[str, int, NodeState]]:
+    """List each node's address, how many session actors it may have, and its state.
 
     Raises:
         BadSettings: there is no such Ray, or no deployment on it.
@@ -68,7 +68,11 @@ def run_nodes(data: Path, address: str | None) -> list[tuple[str, NodeState]]:
     with _joined(data, address) as compose:
         stands = {state.node: state for state in asyncio.run(_list(compose)).nodes}
         return [
-            (node.address, stands.get(node.name) or NodeState(node=node.name, label=node.label))
+            (
+                node.address,
+                node.media_slots,
+                stands.get(node.name) or NodeState(node=node.name, label=node.label),
+            )
             for node in compose.list_nodes()
         ]
 

@@ -234,7 +234,8 @@ def nodes(address: Address = None, data_dir: DataDir = None, as_json: AsJson = F
 
         found = run_nodes(data_dir or default_data_dir(), address)
     if as_json:
-        typer.echo(json.dumps([{"address": at, **asdict_of(state)} for at, state in found]))
+        listed = [{"address": at, "slots": slots, **asdict_of(it)} for at, slots, it in found]
+        typer.echo(json.dumps(listed))
         return
     print_nodes(found)
 
@@ -374,15 +375,20 @@ def asdict_of(state: NodeState) -> dict[str, object]:
     return state.model_dump()
 
 
-def print_nodes(found: Sequence[tuple[str, NodeState]]) -> None:
-    """Print nodes as a table."""
+def print_nodes(found: Sequence[tuple[str, int, NodeState]]) -> None:
+    """Print nodes as a table; `slots` is how many session actors one may have, none on a head."""
     from rich.table import Table
 
     from gateway.commands.tables import table_console
 
-    table = Table("node", "address", "label", "drain", "sessions", "standbys", "reusable")
-    for at, state in found:
-        counts = (str(each) for each in (state.live, state.standbys, state.reusable))
+    # So close that a node whose address is as long as any fits into 80 columns.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("node", "address", "label", "drain"):
+        table.add_column(name)
+    for name in ("sessions", "standbys", "reusable", "slots"):
+        table.add_column(name, justify="right")
+    for at, slots, state in found:
+        counts = (str(each) for each in (state.live, state.standbys, state.reusable, slots))
         table.add_row(state.node, at, state.label, state.drain, *counts)
     table_console().print(table)
 

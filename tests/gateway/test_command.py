@@ -345,8 +345,8 @@ def test_every_command_prints_json_if_told_to_or_something_plain() -> None:
         (
             ["nodes"],
             "gateway.commands.drain.run_nodes",
-            [("10.0.0.2", STATE)],
-            [{"address": "10.0.0.2", **STATE.model_dump()}],
+            [("10.0.0.2", 8, STATE)],
+            [{"address": "10.0.0.2", "slots": 8, **STATE.model_dump()}],
         ),
         (["drain", "10.0.0.2"], "gateway.commands.drain.run_drain", STATE, STATE.model_dump()),
         (["undrain", "10.0.0.2"], "gateway.commands.drain.run_undrain", "a1b2", {"node": "a1b2"}),
@@ -372,6 +372,15 @@ def test_what_a_command_found_is_printed_as_json_and_nothing_else(
     monkeypatch.setattr(source, lambda *_, **__: found)
     result = RUNNER.invoke(app, [*words, "--json"])
     assert (result.exit_code, json.loads(result.output)) == (0, printed)
+
+
+def test_each_node_is_one_line_in_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = NodeState(node="a1b2c3d4e5f6", label="eu-west", drain="drained", live=12, standbys=16)
+    nodes = [("192.168.100.100", 512, state)]
+    monkeypatch.setattr("gateway.commands.drain.run_nodes", lambda *_: nodes)
+    _, line = RUNNER.invoke(app, ["nodes"], env={"COLUMNS": "80"}).output.splitlines()
+    drained = ["a1b2c3d4e5f6", "192.168.100.100", "eu-west", "drained", "12", "16", "0", "512"]
+    assert line.split() == drained
 
 
 @pytest.mark.parametrize(
