@@ -20,7 +20,7 @@ demo: .venv/demo.installed
 
 test: .venv/all.installed
 	@.ci/require-parts
-	@$(PY) -m pytest -m "not soak" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -m "not soak" -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 soak: .venv/all.installed
 	@.ci/require-parts
