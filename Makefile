@@ -41,7 +41,7 @@ check-widgets:
 
 fuzz: .venv/all.installed
 	@mkdir -p artifacts
-	@nice -n 19 $(PY) -m tests.fuzz
+	@nice -n 10 $(PY) -m tests.fuzz
 
 bench: .venv/all.installed
 	@mkdir -p artifacts
