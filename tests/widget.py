@@ -61,6 +61,7 @@ class Widget:
             origin=page or origin,  # type: ignore[arg-type]
             subprotocols=["switchboard.v1"],  # type: ignore[list-item]
             max_size=None,
+            open_timeout=WAIT_S,
             sock=sock,
             # Else the environment is read for one each time.
             proxy=None,
