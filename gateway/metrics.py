@@ -19,7 +19,7 @@ class Metrics:
         )
         self.refusals = Counter(
             "switchboard_gateway_refusals_total",
-            "Requests and connections refused, by stable code.",
+            "HTTP requests refused and connections ended for a reason, by stable code.",
             ["code"],
             registry=self.registry,
         )
