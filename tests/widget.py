@@ -17,6 +17,8 @@ from tests.patience import PATIENCE
 
 Message = dict[str, Any]
 WAIT_S = 10.0 * PATIENCE
+CONNECT_S = 3 * WAIT_S
+"""A hundred connect at once in some tests."""
 TAKEN_S = 60.0 * PATIENCE
 """How long somebody insists; a dead node's sessions are elsewhere after 14 s."""
 AGAIN_S = 0.05
@@ -61,7 +63,7 @@ class Widget:
             origin=page or origin,  # type: ignore[arg-type]
             subprotocols=["switchboard.v1"],  # type: ignore[list-item]
             max_size=None,
-            open_timeout=WAIT_S,
+            open_timeout=CONNECT_S,
             sock=sock,
             # Else the environment is read for one each time.
             proxy=None,
