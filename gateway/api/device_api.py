@@ -174,17 +174,21 @@ async def revoke_device(
     asked = devices.DeviceForget(account_id=account.account_id, device_id=device_id)
     whose = devices.DeviceGet(device_id=device_id, idle_ms=FOR_EVER_MS)
 
-    async def forget() -> Done:
-        # Forgotten last: if that is done and nobody hears of it, the next try finds no device
-        # any more, and nothing is left for it to do.
-        device = await gateway.directory.ask(whose, devices.Device)
-        if device.account_id != account.account_id:
-            raise NotFound(ErrorCode.UNKNOWN_ENTRY, "There is no such device.")
+    async def cut_off(device: devices.Device) -> None:
         named = agent_hash(device.agent_id)
         revocation = gateway.room.revocations.make(account.account_id, named)
         gateway.room.on_revoked(revocation)
         await gateway.directory.revoke(revocation)
+
+    async def forget() -> Done:
+        device = await gateway.directory.ask(whose, devices.Device)
+        if device.account_id != account.account_id:
+            raise NotFound(ErrorCode.UNKNOWN_ENTRY, "There is no such device.")
+        # Before it is forgotten: if that is done and nobody hears of it, the next try finds no
+        # device any more. And behind it: whoever is cut off comes back at once, and it was there.
+        await cut_off(device)
         await gateway.directory.ask(asked, devices.Device)
+        await cut_off(device)
         return Done()
 
     await gateway.idempotency.once(

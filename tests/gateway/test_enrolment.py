@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broker.errors import ErrorCode, NotFound, Unavailable
 from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.trunk import Principal
 from broker.messages.devices import (
     Device,
     DeviceForget,
@@ -27,6 +28,7 @@ from broker.messages.devices import (
     EnrolmentMake,
     EnrolmentUse,
 )
+from broker.words import Role
 from gateway.accounts import AgentLogin
 from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
@@ -242,6 +244,30 @@ async def test_a_revoked_device_is_cut_off(world: World, browser: Browser, book:
     again = await world.widget()
     await again.greet(token=token, surface="agent_frame")
     assert await again.closed() == 4401
+
+
+async def test_what_a_device_was_given_until_it_was_forgotten_holds_no_more(
+    world: World, browser: Browser, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its widgets come back at once when they are cut off, and it may still be there then."""
+    await browser.enrol(await a_code(browser))
+    now, given, forget = time.time(), list[str](), world.ledger.others[DeviceForget.method]
+    for each in (world.tokens, world.room.revocations):
+        monkeypatch.setattr(each, "_clock", lambda: now)
+    who = Principal(role=Role.AGENT, account_id="acc", agent_id="7", verified=True)
+
+    def late(data: bytes) -> ClusterMessage:
+        nonlocal now
+        now += 1.0
+        given.append(world.tokens.mint(Audience.AGENT, who, 600))
+        return forget(data)
+
+    world.ledger.others[DeviceForget.method] = late
+    place = f"/v1/devices/{browser.device_id}/revoke"
+    assert (await browser.api.post(place, headers=HEAD)).status_code == 204
+    widget = await world.widget()
+    await widget.greet(token=given[0], surface="agent_frame")
+    assert await widget.closed() == 4401
 
 
 async def test_a_device_whose_end_was_not_answered_is_cut_off_all_the_same(
