@@ -90,7 +90,7 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
 
     async def reconcile(_: Member, ask: keeping.Reconcile) -> ClusterMessage:
         measures.stand(Standing.ACCOUNT_FAULTS, ask.account_faults)
-        ended = await sessions.end_lost()
+        ended = await sessions.lost.end()
         measures.count(Count.RECONCILES)
         measures.count(Count.GHOSTS, len(ended))
         await erasing.notes.write_missing()

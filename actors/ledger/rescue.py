@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -32,9 +32,6 @@ from broker.messages.cluster.tenure import (
 )
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
-
-SOUGHT_AT_ONCE = 64
-"""Holders that are looked for side by side."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,36 +79,6 @@ class Rescue:
         record; a running attempt goes on."""
         if live.rescue is None and not live.ended:
             live.rescue = self._chores.start(self._run(live))
-
-    async def seek(self, lost: Iterable[Live]) -> dict[Live, bool]:
-        """Look once for the holders of sessions before those are given up; say whose may live.
-
-        Only a refused connection says that it does not. Those count as asked for from now on. Of a
-        session that somebody comes back to meanwhile nothing is said: it is on its way.
-        """
-        gate = asyncio.Semaphore(SOUGHT_AT_ONCE)
-
-        async def may_live(live: Live) -> bool:
-            if live.host is None or live.port is None:
-                return False
-            async with gate:
-                verdict = await probe(
-                    live.host, live.port, None, timeout_s=self._policy.probe_s, tls=self._tls
-                )
-            return verdict is not Verdict.DEAD
-
-        before = {}
-        async with asyncio.TaskGroup() as group:
-            for live in lost:
-                live.ask(self._now_ms())
-                task = group.create_task(may_live(live))
-                before[live] = (live.asks, live.rescue, task)
-        found = {}
-        for live, (asks, rescue, task) in before.items():
-            live.sought = True
-            if (live.asks, live.rescue) == (asks, rescue) and live.holder is None:
-                found[live] = task.result()
-        return found
 
     async def located(self, live: Live) -> Location:
         """Wait for the attempt at work, `settle_s` at most, and say where the session is then.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from actors.chores import Chores
@@ -12,6 +11,7 @@ from actors.ledger.drains import Drains
 from actors.ledger.journal import Append
 from actors.ledger.linked import Linked
 from actors.ledger.live import Directory, Live
+from actors.ledger.lost import LostSessions
 from actors.ledger.opening import Openings
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Key, Presence
@@ -21,7 +21,7 @@ from actors.ledger.standbys import Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import End, Tls
-from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
+from broker.errors import ErrorCode, Gone, NotFound, Unavailable
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.members import Enlisted, SessionMember
 from broker.messages.cluster.nodes import PoolLevel
@@ -29,9 +29,7 @@ from broker.messages.cluster.sessions import GuestLocated, SessionTakeover
 from broker.messages.cluster.tenure import SessionRing
 from broker.messages.cluster.trunk import Location
 from broker.shards import Shard
-from broker.words import EndReason, SessionPhase
-
-_log = logging.getLogger(__name__)
+from broker.words import SessionPhase
 
 
 class Sessions:
@@ -61,7 +59,6 @@ class Sessions:
         self._chores = chores
         self._policy = policy
         self._now_ms = now_ms
-        self._ending_lost = False
         self._actors = Linked()
         self.directory = Directory()
         self.standbys = Standbys(
@@ -97,6 +94,7 @@ class Sessions:
             self._live_changed,
             self.load,
         )
+        self.lost = LostSessions(self.directory, self.rescue, policy, now_ms, self.load, tls)
         self.drains = Drains(
             database,
             writer,
@@ -255,63 +253,6 @@ class Sessions:
             if live is not None:
                 self.rescue.forget(live)
         return Done()
-
-    async def end_lost(self) -> list[str]:
-        """End the sessions that nobody holds and nobody comes back to; return their ids.
-
-        Whose people still ask waits for a standby, however long the queue is: what a node held may
-        be more than the reserve, and is taken up at the rate at which standbys start. A session
-        whose actor may live has people whom nobody tells to ask, where that actor cannot reach this
-        ledger: it is continued by another.
-        """
-        if self._ending_lost:
-            # The keeper asks again before the answers are here.
-            return []
-        self._ending_lost = True
-        try:
-            # A transaction whose outcome was unknown may have left a session that memory lacks.
-            await self.load()
-            for live in self.directory:
-                if live.ends_as is not None:
-                    self.rescue.begin(live)
-            now_ms = self._now_ms()
-            lost = [live for live in self.directory if self._is_lost(live, now_ms)]
-            given_up = [live for live in lost if live.sought]
-            ended = [live.session_id for live in given_up if await self._lose(live)]
-            found = await self.rescue.seek(live for live in lost if not live.sought)
-            for live, may_live in found.items():
-                if may_live:
-                    self.rescue.begin(live)
-                elif await self._lose(live):
-                    ended.append(live.session_id)
-            return ended
-        finally:
-            self._ending_lost = False
-
-    async def _lose(self, live: Live) -> bool:
-        """End a session as lost unless somebody holds it by now; say whether it was."""
-        if live.holder is not None or live.ended:
-            return False
-        if live.rescue is not None:
-            live.rescue.cancel()
-        try:
-            await self.rescue.end(live, EndReason.LOST)
-        except Unavailable:
-            # The database is away: the others would wait for it as long.
-            raise
-        except SwitchboardError as error:
-            _log.warning(
-                "A lost session could not be ended.",
-                extra={"session_id": live.session_id, "why": str(error)},
-            )
-            return False
-        return True
-
-    def _is_lost(self, live: Live, now_ms: int) -> bool:
-        policy = self._policy
-        return live.ends_as is None and live.is_lost(
-            now_ms, policy.lost_after_ms, policy.lost_at_last_ms
-        )
 
     async def _live(self, session_id: str) -> Live:
         live = self.directory.get(session_id)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from actors.ledger import keeping, rescue
+from actors.ledger import keeping, lost, rescue
 from actors.ledger.probe import Verdict, probe
 from actors.ledger.rows import Ending
 from broker.errors import Conflict, Unavailable
@@ -182,7 +182,8 @@ async def test_whose_people_come_back_while_it_is_looked_for_is_not_lost(
     await probed.wait()
     with pytest.raises(Conflict):
         await gateway.open("eng-0")
-    monkeypatch.setattr(rescue, "probe", dead)
+    for each in (lost, rescue):
+        monkeypatch.setattr(each, "probe", dead)
     town.clock.ms += POLICY.lost_after_ms
     first = asyncio.create_task(reconcile())
     await looking.wait()
