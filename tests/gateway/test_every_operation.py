@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import httpx
@@ -65,9 +66,13 @@ OTHERS: dict[str, Any] = {
 }
 
 
+described = cache(describe)
+"""What the API's description says, made once: each time it costs an app."""
+
+
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every operation: its method, its path with ids filled in, what the description says."""
-    for path, found in describe()["paths"].items():
+    for path, found in described()["paths"].items():
         place = path.format_map({name: "s-1" if name == "session_id" else "x" for name in IDS})
         for method, operation in found.items():
             yield method, place, operation
@@ -83,7 +88,7 @@ def bodies_of(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     for each in schema.get("oneOf") or schema.get("anyOf") or [schema]:
         if "$ref" in each:
-            yield describe()["components"]["schemas"][each["$ref"].rpartition("/")[2]]
+            yield described()["components"]["schemas"][each["$ref"].rpartition("/")[2]]
 
 
 def test_only_of_what_widgets_send_is_passed_over_what_is_not_known() -> None:
