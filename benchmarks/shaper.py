@@ -46,6 +46,8 @@ class Shaper:
         self.target = target
         self.line: Downlink | None = None
         """`None`: everything gets through at once."""
+        self.cut = False
+        """Whether nothing gets through, in either direction."""
         self.lost = 0
         self.passed = 0
         self._loop = asyncio.get_running_loop()
@@ -91,7 +93,7 @@ class Shaper:
         with suppress(OSError):
             data, client = self._near.recvfrom(2048)
             far = self._far.get(client) or self._meet(client)
-            if far is not None:
+            if far is not None and not self.cut:
                 far.send(data)
 
     def _meet(self, client: Address) -> socket.socket | None:
@@ -108,7 +110,7 @@ class Shaper:
             data = far.recv(2048)
             now = self._loop.time()
             arrival = now if self.line is None else self.line.arrival(len(data), now)
-            if arrival is None:
+            if arrival is None or self.cut:
                 self.lost += 1
             elif arrival <= now:
                 self._deliver(data, client)

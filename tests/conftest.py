@@ -70,8 +70,8 @@ ALONE_OF: Mapping[str, frozenset[str]] = {
     "browser": frozenset(
         {
             *("agent_proofs", "conversations", "device_change", "devices", "eight", "embedding"),
-            *("firefox", "groups", "hosts", "join", "keyboard", "launcher", "resuming"),
-            *("sdk_ids", "session", "showing"),
+            *("firefox", "groups", "hosts", "join", "keyboard", "launcher", "offline"),
+            *("resuming", "sdk_ids", "session", "showing"),
         }
     ),
 }

@@ -6,6 +6,10 @@ import asyncio
 
 from tests.servers import stop_accepting
 
+_IPV4 = 1
+"""Of an address in SOCKS; the other kind that a browser sends, 3, is a name."""
+_HERE = b"localhost", b"127.0.0.1", bytes((127, 0, 0, 1))
+
 
 class FaultProxy:
     """Passes bytes on to a port. Closed by who started it; `close` cuts what passes.
@@ -60,17 +64,23 @@ class FaultProxy:
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         out: asyncio.StreamWriter | None = None
         try:
-            await self._passing.wait()
-            back, out = await asyncio.open_connection("127.0.0.1", self.target)
+            back, out = await self._onward(reader, writer)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(reader, out))
                 both.create_task(self._pump(back, writer))
-        except* ConnectionError:
+        except* (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             for each in (writer, out):
                 if each is not None:
                     each.close()
+
+    async def _onward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to where it goes."""
+        await self._passing.wait()
+        return await asyncio.open_connection("127.0.0.1", self.target)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
@@ -79,5 +89,32 @@ class FaultProxy:
             await self._passing.wait()
             writer.write(data)
             await writer.drain()
+        await self._passing.wait()
         # Half of it is over: so is the other half.
         raise ConnectionResetError
+
+
+class SocksProxy(FaultProxy):
+    """A proxy that a whole browser context may be told of (RFC 1928, no authentication).
+
+    Where a connection is to go its client says.
+    """
+
+    async def _onward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        _, methods = await reader.readexactly(2)
+        await reader.readexactly(methods)
+        await self._passing.wait()
+        writer.write(b"\x05\x00")
+        *_, kind = await reader.readexactly(4)
+        size = 4 if kind == _IPV4 else (await reader.readexactly(1))[0]
+        host = await reader.readexactly(size)
+        port = int.from_bytes(await reader.readexactly(2))
+        await self._passing.wait()
+        if host not in _HERE:
+            # A browser asks its maker for this and that.
+            raise ConnectionRefusedError
+        onward = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x05\x00\x00\x01" + bytes(6))
+        return onward

@@ -223,6 +223,17 @@ async def until_counts(
     raise AssertionError(f"Wanted more, {wanted}: {start} → {now}\n{pformat(scene)}")
 
 
+async def until_silent(frame: Frame) -> None:
+    """Wait until a second's pictures come without a sound."""
+    end = time.monotonic() + 20 * PATIENCE
+    while time.monotonic() < end:
+        before = await counts(frame)
+        after = await until_counts(frame, frames=15)
+        if after["energy"] - before["energy"] < 1e-6:
+            return
+    raise AssertionError("Somebody who is muted is heard.")
+
+
 class Evaluates(Protocol):
     """A page or frame of whichever browser."""
 

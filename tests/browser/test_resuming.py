@@ -4,14 +4,12 @@ to the broker: with real parts, by decoded frames."""
 from __future__ import annotations
 
 import json
-import time
 from itertools import pairwise
 
 import pytest
 from playwright.async_api import Frame, Page, WebSocketRoute, expect
 
-from tests.browser.demo import People, counts, session_of, until_counts
-from tests.patience import PATIENCE
+from tests.browser.demo import People, session_of, until_counts, until_silent
 
 
 class Signalling:
@@ -45,17 +43,6 @@ class Signalling:
         self._cut = ""
         for side in self._lines[surface]:
             await side.close(code=1012)
-
-
-async def until_silent(frame: Frame) -> None:
-    """Wait until a second's pictures come without a sound."""
-    end = time.monotonic() + 20 * PATIENCE
-    while time.monotonic() < end:
-        before = await counts(frame)
-        after = await until_counts(frame, frames=15)
-        if after["energy"] - before["energy"] < 1e-6:
-            return
-    raise AssertionError("Somebody who is muted is heard.")
 
 
 async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
