@@ -55,7 +55,8 @@ export function told(key, ...actions) {
 
 /** The session goes on in another place. @param {() => void} bring Take it from there. */
 export function elsewhere(bring) {
-  return told('over_elsewhere', wordButton('bring_back', bring, 'primary'));
+  const words = { title: say('over_elsewhere'), help: say('over_elsewhere_help'), sign: 'window' };
+  return message(words, wordButton('bring_back', bring, 'primary'));
 }
 
 /** The same, or nothing of it is left there. @param {Widget} widget @param {SessionClient} client */
@@ -63,13 +64,14 @@ export function presentAway(widget, client) {
   const bring = () => client.takeHere();
   widget.present(client.deserted ? 'deserted' : 'elsewhere', () => {
     if (!client.deserted) return elsewhere(bring);
-    return message({ title: say('deserted') }, wordButton('bring_back', bring, 'primary'), leaving(client));
+    return message({ title: say('deserted'), sign: 'window' }, wordButton('bring_back', bring, 'primary'), leaving(client));
   });
 }
 
 /** Somebody inside has to let the person in. @param {SessionClient} client */
 export function lobby(client) {
-  return message({ title: say('lobby_title'), help: say('lobby_help'), busy: true }, leaving(client));
+  const words = { title: say('lobby_title'), help: say('lobby_help'), busy: true, sign: 'people' };
+  return message(words, leaving(client));
 }
 
 /** @param {SessionClient} client */
