@@ -178,7 +178,15 @@ async def test_what_the_camera_sees_is_as_wide_as_the_pickers_below(
     assert mirror == picker
 
 
-@pytest.mark.parametrize(("name", "sign"), [("replaced", "camera"), ("withdrawn", "end")])
+@pytest.mark.parametrize(
+    ("name", "sign"),
+    [
+        ("quiet", "camera"),
+        ("replaced", "window"),
+        ("knocking", "people"),
+        ("withdrawn", "end"),
+    ],
+)
 async def test_a_sign_says_what_a_screen_without_a_face_is_about(
     studio: Studio, name: str, sign: str
 ) -> None:
@@ -187,6 +195,16 @@ async def test_a_sign_says_what_a_screen_without_a_face_is_about(
     assert shown == f"{sign}false"
     assert max(apart) - min(apart) <= 1, "it stands in the middle"
     assert min(apart) > 8
+
+
+async def test_who_is_alone_sees_themselves_on_a_phone_that_lies(studio: Studio) -> None:
+    page, _ = await studio.play(scene_of("alone"), (LIES, "light"))
+    card = await page.locator(".alone").bounding_box()
+    stage = await page.locator(".stage").bounding_box()
+    assert card is not None
+    assert stage is not None
+    assert card["height"] < stage["height"] / 5
+    assert abs(card["x"] + card["width"] / 2 - LIES[0] / 2) <= 1
 
 
 async def test_ones_own_tile_is_seen_to_lie_on_the_other_without_any_picture(
