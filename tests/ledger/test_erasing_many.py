@@ -31,6 +31,11 @@ from tests.ledger.test_devices import make, use
 from tests.ledger.test_erasure import AGENT, NAME, VISITOR, a_record, everything
 from tests.patience import PATIENCE
 
+IN_THE_NOTES_PLACE = sa.insert(journal).values(
+    session_id="s0000", seq=3, epoch=1, at_ms=1, version=1, type="test.noted", body="{}"
+)
+"""Where the note of the first session's erasure would stand something stands already."""
+
 
 def execute(statement: sa.Executable, connection: sa.Connection) -> None:
     """Do what changes rows, in a transaction of the caller's."""
@@ -98,10 +103,7 @@ async def test_what_cannot_be_noted_of_one_session_keeps_nobody_from_being_erase
     actor, _, link = await a_record(town, ended=True)
     await with_sessions(town, 2)
     database = Database(town.url)
-    # Where the note of one session would stand something stands already.
-    taken = {"session_id": "s0000", "seq": 3, "epoch": 1, "at_ms": 1, "version": 1}
-    row = sa.insert(journal).values(**taken, type="test.noted", body="{}")
-    await database._writing.begin(partial(execute, row))
+    await database._writing.begin(partial(execute, IN_THE_NOTES_PLACE))
     noted = sa.select(journal.c.session_id).where(journal.c.type == "subject.erased")
 
     async def noted_in() -> list[str]:
@@ -133,11 +135,10 @@ async def test_what_cannot_be_noted_is_kept_in_mind_only_while_it_is_missing(
     _, _, link = await a_record(town, ended=True)
     await with_sessions(town, 1)
     database = Database(town.url)
-    taken = {"session_id": "s0000", "seq": 3, "epoch": 1, "at_ms": 1, "version": 1}
     missing = {"session_id": "s0000", "participant_id": "agent", "erased_ms": 1, "noted": False}
     there = sa.insert(erasures).values(**missing)
     for change, said in (
-        (sa.insert(journal).values(**taken, type="test.noted", body="{}"), 0),
+        (IN_THE_NOTES_PLACE, 0),
         (there, 1),
         (sa.delete(erasures), 1),
         (there, 2),
