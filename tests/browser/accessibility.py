@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from playwright.async_api import Frame, Page
+from tests.browser.demo import Evaluates
 
 ALL = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 OF_LOOKS = {
@@ -26,22 +27,22 @@ def _source() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text()
 
 
-async def prepare(page: Page | Frame) -> None:
-    """Bring axe into a page; it stays until the page goes."""
-    await page.evaluate(_source())
+async def prepare(page: Evaluates) -> None:
+    """Bring axe into a page of whichever browser; it stays until the page goes."""
+    await page.evaluate(f"(() => {{ {_source()} }})()")
 
 
-async def violations(page: Page | Frame, *, seen_otherwise: bool = False) -> list[str]:
+async def violations(page: Evaluates, *, seen_otherwise: bool = False) -> list[str]:
     """Every breach of WCAG 2.2 AA that axe finds, in a line each; `prepare` comes first.
 
     `seen_otherwise`: this very page was searched in another size or colour scheme.
     """
+    options = {
+        "runOnly": OF_LOOKS if seen_otherwise else ALL,
+        "resultTypes": ["violations"],
+    }
     found: list[dict[str, Any]] = await page.evaluate(
-        """async (runOnly) => {
-          const { violations } = await axe.run(document, { runOnly, resultTypes: ['violations'] });
-          return violations;
-        }""",
-        OF_LOOKS if seen_otherwise else ALL,
+        f"axe.run(document, {json.dumps(options)}).then(({{ violations }}) => violations)"
     )
     return [
         f"{each['id']}: {node['html'][:120]} ({node.get('failureSummary', '')[:300]})"

@@ -164,6 +164,11 @@ class FirefoxPage:
         """Send a BiDi command about this page."""
         return await self._firefox.command(method, context=self._context, **params)
 
+    async def leave_and_come_back(self, url: str) -> None:
+        """Go to another page, and by *Back* to this one."""
+        await self.command("browsingContext.navigate", url=url, wait="complete")
+        await self.command("browsingContext.traverseHistory", delta=-1)
+
     async def evaluate(self, expression: str) -> Any:
         """Evaluate an expression in the page, wait for its promise, and bring its value as JSON."""
         as_json = "value => JSON.stringify(value ?? null)"
