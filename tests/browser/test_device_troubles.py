@@ -20,6 +20,23 @@ NO_WEBRTC = "delete window.RTCPeerConnection;"
 SANDBOX = """<!doctype html><iframe sandbox="allow-scripts allow-same-origin" src="{address}"
   style="width: 360px; height: 640px"></iframe>"""
 """Neither devices nor windows: neither `allow` nor `allow-popups` is given."""
+SAYS_NO_POLICY = """{
+  delete Document.prototype.permissionsPolicy;
+  delete Document.prototype.featurePolicy;
+  const { now } = performance;
+  let late = 0;
+  performance.now = () => now.call(performance) + late;
+  const { mediaDevices } = navigator;
+  const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+  const refuse = async () => { throw new DOMException('', 'NotAllowedError'); };
+  mediaDevices.getUserMedia = (wish) => (FAST ? refuse() : ask(wish)).catch((error) => {
+    late += FAST ? 0 : 500;
+    throw error;
+  });
+  if (!FAST) mediaDevices.enumerateDevices = async () => [];
+}"""
+"""A browser that cannot say what a frame allows, and lists no device that it does not, as Firefox;
+it refuses late, on a busy machine, or at once, by its settings."""
 NOTHING_OPENS = """{
   window.asked = 0;
   navigator.mediaDevices.getUserMedia = async () => {
@@ -164,3 +181,28 @@ async def test_where_no_window_opens_its_address_is_given(
         await expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
         await dialog.get_by_role("button", name="Close").click()
         await expect(dialog).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("allow", "fast", "sentence"),
+    [
+        ("", "false", "The page around this window does not let it use camera and microphone."),
+        ("camera; microphone", "true", "Camera and microphone were not allowed."),
+    ],
+    ids=["by the frame", "by the browser"],
+)
+async def test_who_keeps_the_devices_is_said_where_the_browser_says_nothing_of_frames(
+    context: BrowserContext, pages: str, allow: str, fast: str, sentence: str
+) -> None:
+    page = await context.new_page()
+    await page.add_init_script(SAYS_NO_POLICY.replace("FAST", fast))
+    double = BrokerDouble(page, Role.CONSUMER)
+    await double.attach()
+    address = f"{pages}{ENGAGEMENT}&amp;lang=en"
+    await page.goto(
+        brand(pages, f'<!doctype html><iframe allow="{allow}" src="{address}"></iframe>')
+    )
+    await double.tell(INVITED)
+    inside = page.frame_locator("iframe")
+    await inside.get_by_role("button", name="Check camera and microphone").click()
+    await expect(inside.get_by_role("status").filter(has_text=sentence)).to_be_visible()

@@ -72,11 +72,10 @@ export async function openScreen() {
 
 /** @param {Feature} feature @param {Promise<MediaStream>} asked @returns {Promise<Opened>} */
 async function opened(feature, asked) {
-  const begun = performance.now();
   try {
     return got((await asked).getTracks());
   } catch (error) {
-    return { track: null, trouble: troubleOf(error, feature, performance.now() - begun) };
+    return { track: null, trouble: await troubleOf(error, feature) };
   }
 }
 

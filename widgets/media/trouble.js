@@ -35,18 +35,19 @@ export function frameAllows(feature) {
 /**
  * One word for why a device was not to be had; browsers name alike what has other ways out.
  * @param {any} error What getUserMedia or getDisplayMedia rejected with.
- * @param {Feature} feature
- * @param {number} elapsedMs How long the browser took to refuse. @returns {Trouble}
+ * @param {Feature} feature @returns {Promise<Trouble>}
  */
-export function troubleOf(error, feature, elapsedMs) {
+export async function troubleOf(error, feature) {
   switch (error?.name) {
     case 'NotAllowedError':
-    case 'SecurityError':
+    case 'SecurityError': {
       if (!frameAllows(feature)) return 'blocked_by_frame';
-      // Some cannot say what the frame allows, and refuse without asking: nobody is that fast.
-      return !pagePolicy()?.allowsFeature && window.top !== window.self && elapsedMs < 80
-        ? 'blocked_by_frame'
-        : 'refused';
+      if (pagePolicy()?.allowsFeature) return 'refused';
+      // Others list none that a frame may not have.
+      const all = await navigator.mediaDevices.enumerateDevices();
+      const kept = feature === 'camera' ? 'video' : 'audio';
+      return all.some(({ kind }) => kind.startsWith(kept)) ? 'refused' : 'blocked_by_frame';
+    }
     case 'NotFoundError':
     case 'OverconstrainedError':
       return 'no_device';

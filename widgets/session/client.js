@@ -26,7 +26,7 @@ export class SessionClient extends EventTarget {
   /** What the broker was told of it last. */
   #seen = true;
   #look = () => this.setShown(this.#shown);
-  /** Some browsers keep the page, and bring it back by *Back*. @param {Event} [event] */
+  /** Some browsers bring the page back as it was. @param {Event} [event] */
   #leave = (event) => this.#options.memory.set('left', event?.type === 'pageshow' ? null : '1');
   /** Another connected transport of this person. */
   #otherTransport = '';
