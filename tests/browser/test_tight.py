@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from broker.messages.facts import RosterChanged
-from broker.words import Role
-from tests.browser.broker_double import painted, person, snapshot
+from broker.words import Attendance, Role
+from tests.browser.broker_double import BrokerDouble, painted, person, snapshot
 from tests.browser.demo import shoot
 from tests.browser.gallery import (
     AGENT,
@@ -212,6 +212,19 @@ async def test_ones_own_tile_is_seen_to_lie_on_the_other_without_any_picture(
 ) -> None:
     page, _ = await studio.play(scene_of("devices-refused"), (NARROW, "light"))
     assert await page.evaluate(STANDS_OUT) >= 15
+
+
+async def test_people_open_at_whoever_waits_wherever_one_was_before(studio: Studio) -> None:
+    async def play(double: BrokerDouble, page: Page) -> None:
+        await scene_of("link-made").play(double, page)
+        await page.get_by_role("button", name="Close").click()
+        lobby = [person(0), person(1), person(2, attendance=Attendance.LOBBY)]
+        await double.tell(RosterChanged(seq=3, roster=lobby))
+        await page.locator(".bar [data-count]").click()
+
+    page, _ = await studio.play(agents(play), (NARROW, "light"))
+    panel = page.get_by_role("dialog", name="People")
+    await expect(panel.get_by_role("button", name="Let in")).to_be_in_viewport(ratio=1)
 
 
 async def test_what_is_said_of_a_poor_line_leaves_ones_own_picture_alone(studio: Studio) -> None:

@@ -43,6 +43,8 @@ export class Panel {
     shown = this;
     this.#opener = /** @type {HTMLElement|null} */ (document.activeElement);
     this.root.hidden = false;
+    // Not where one was the last time: who waits stands first.
+    this.body.scrollTop = 0;
     this.root.focus({ preventScroll: true });
     this.root.dispatchEvent(new CustomEvent('panelopen', { bubbles: true }));
   }
