@@ -131,7 +131,7 @@ async def test_pages_of_two_releases_find_their_files(front: Front) -> None:
         # The last gateway of the earlier release goes. A page of it is still open.
         await front.gateways[0].server.stop()
         kept = await http.get(f"/assets/{here}/entry/agent.js")
-        assert (kept.status_code, kept.text) == (200, "export {};\n")
+        assert (kept.status_code, kept.text) == (200, "export{};\n")
         for _ in range(3):
             assert (await files_of_a_page(http)) == (later, [200, 200])
 
