@@ -63,8 +63,10 @@ class Line:
 
     async def _through(self, sdp: str) -> str:
         def instead(port: re.Match[str]) -> str:
-            shaper = self._media.setdefault(int(port[0]), Shaper(("127.0.0.1", int(port[0]))))
-            shaper.cut = self._gone
-            return str(shaper.port)
+            relay = int(port[0])
+            if relay not in self._media:
+                self._media[relay] = Shaper(("127.0.0.1", relay))
+                self._media[relay].cut = self._gone
+            return str(self._media[relay].port)
 
         return CANDIDATE.sub(instead, sdp)
