@@ -61,13 +61,19 @@ async function ask(sources, extra, here) {
   });
 }
 
+/** Sooner nobody closes a chooser. */
+const SOON_MS = 80;
+
 /** @returns {Promise<Opened>} `trouble` is null when the person merely closed the chooser. */
 export async function openScreen() {
   if (!navigator.mediaDevices?.getDisplayMedia) return { track: null, trouble: 'no_webrtc' };
+  const begun = performance.now();
   const asked = navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false });
   const { track, trouble } = await opened('display-capture', asked);
   if (track) track.contentHint = 'detail';
-  return { track, trouble: trouble === 'refused' ? null : trouble };
+  // By the frame in browsers that say nothing of it, or by the system.
+  const atOnce = performance.now() - begun < SOON_MS;
+  return { track, trouble: trouble === 'refused' && !atOnce ? null : trouble };
 }
 
 /** @param {Feature} feature @param {Promise<MediaStream>} asked @returns {Promise<Opened>} */

@@ -42,7 +42,7 @@ export async function troubleOf(error, feature) {
     case 'NotAllowedError':
     case 'SecurityError': {
       if (!frameAllows(feature)) return 'blocked_by_frame';
-      if (pagePolicy()?.allowsFeature) return 'refused';
+      if (pagePolicy()?.allowsFeature || feature === 'display-capture') return 'refused';
       // Others list none that a frame may not have.
       const all = await navigator.mediaDevices.enumerateDevices();
       const kept = feature === 'camera' ? 'video' : 'audio';

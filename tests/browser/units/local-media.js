@@ -114,6 +114,25 @@ export const tests = {
       await late;
       same([media.tracks.screen, states(questions[1].tracks)], [null, ['ended']]);
     }),
+  'a screen that is refused before anybody could answer is said; a closed chooser is not': () =>
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
+      const { now } = performance;
+      let past = 0;
+      performance.now = () => now.call(performance) + past;
+      try {
+        for (const [waits, said] of [[10_000, null], [0, 'refused']]) {
+          const share = media.turn('screen', true);
+          past += waits;
+          questions.at(-1).refuse();
+          await share;
+          same(media.troubles.screen, said);
+        }
+      } finally {
+        performance.now = now;
+        media.close();
+      }
+    }),
   'a phone shows the side that was turned to, and else the camera that was chosen': () =>
     asked(async (questions) => {
       localStorage.setItem('switchboard.device.camera', 'back-2');
