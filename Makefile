@@ -20,7 +20,7 @@ demo: .venv/demo.installed
 
 test: .venv/all.installed
 	@.ci/require-parts
-	@$(PY) -m pytest -m "not soak" -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -m "not soak" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 soak: .venv/all.installed
 	@.ci/require-parts
@@ -41,7 +41,7 @@ check-widgets:
 
 fuzz: .venv/all.installed
 	@mkdir -p artifacts
-	@nice -n 10 $(PY) -m tests.fuzz
+	@nice -n 19 $(PY) -m tests.fuzz
 
 bench: .venv/all.installed
 	@mkdir -p artifacts

@@ -3,12 +3,11 @@
 The category is the first folder below `tests/`; `-m browser` runs that folder's. Unit tests are
 pure: in them Ray does not start and sockets do not connect, bind or send.
 
-Run by three workers (`-n 3 --dist loadscope --no-loadscope-reorder`) on two processors, one takes
-what wants the machine: calls between browsers, clusters, floods and clocks, so that there is one of
-each at a time. The others take the rest, one category after another: they wait more than they
-compute. Last come browser tests without a call, file by file, and of the last file test by test.
-These compute all the time, so that besides the one with the calls a single worker takes them, and
-the third ends; whichever of the two is free takes the next, so that neither waits for the other.
+Run by two workers (`-n 2 --dist loadscope --no-loadscope-reorder`), one takes what wants the
+machine: calls between browsers, clusters, floods and clocks, so that there is one of each at a
+time. The other takes the rest, one category after another. Last come browser tests without a call,
+file by file, and of the last file test by test: whichever worker is free takes the next, so that
+neither waits for the other.
 `Division` says which tests stay together; a run in which two workers had some of what stays alone
 fails.
 """
@@ -25,7 +24,6 @@ import hypothesis
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
-from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from tests.patience import PATIENCE
 
@@ -39,13 +37,10 @@ hypothesis.settings.load_profile("shared machine")
 
 HERE = Path(__file__).parent
 BESIDE = (
-    *("ledger", "relay", "inprocess", "gateway", "actors", "benchmarks", "operations", "chaos"),
-    *("unit", "contract", "pool", "fuzz", "browser"),
+    *("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess"),
+    *("chaos", "operations", "benchmarks", "relay", "browser"),
 )
-"""Categories that run beside others, in this order: the longest first, so that whoever takes them
-is done at about the same time, and browsers last. Each stays together, but for browsers."""
-MOST_WITH_BROWSERS = 2
-"""How many workers have browsers at the same time; each keeps a processor busy."""
+"""Categories that run beside others, in this order; each stays together, but for browsers."""
 ALONE = ("chaos", "integration", "operations", "installation", "benchmarks", "relay", "browser")
 """Categories that stay together, run in this order; a call between browsers keeps both processors
 busy, so it is last."""
@@ -131,10 +126,6 @@ class Division(LoadScopeScheduling):  # type: ignore[misc]
     """Gives all tests of a category, and of those that run alone, to one worker; of browser tests
     without a call those of a file, and of the last file each by itself."""
 
-    def __init__(self, config: pytest.Config, log: Producer) -> None:
-        super().__init__(config, log)
-        self.with_browsers: set[WorkerController] = set()
-
     def _split_scope(self, nodeid: str) -> str:
         if alone(nodeid):
             return "alone"
@@ -143,22 +134,6 @@ class Division(LoadScopeScheduling):  # type: ignore[misc]
             return nodeid
         _, name, *_ = file.split("/")
         return file if name == "browser" else name
-
-    def _assign_work_unit(self, node: WorkerController) -> None:
-        """Give a worker the next in order, or let it end where that is one browser too many."""
-        scope = next(iter(self.workqueue))
-        if scope == "alone" or scope.startswith("tests/browser/"):
-            if len(self.with_browsers | {node}) > MOST_WITH_BROWSERS:
-                node.shutdown()
-                return
-            self.with_browsers.add(node)
-        super()._assign_work_unit(node)
-
-    def remove_node(self, node: WorkerController) -> str | None:
-        """Let another take over what a worker that is gone had."""
-        self.with_browsers.discard(node)
-        crashed: str | None = super().remove_node(node)
-        return crashed
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Division:
