@@ -3,9 +3,12 @@ overflow, no script error in any of them. The pictures are for a person to look 
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.browser.catalogues import LANGUAGES
+from tests.browser.demo import ROOT
 from tests.browser.gallery import (
     AGENT_SCENES,
     CONSUMER_SCENES,
@@ -15,6 +18,7 @@ from tests.browser.gallery import (
     PROOF_SCENES,
     Scene,
 )
+from tests.browser.gallery_between import BETWEEN_SCENES
 from tests.browser.gallery_pictures import MORE_PICTURE_SCENES, PICTURE_SCENES
 from tests.browser.gallery_troubles import TROUBLE_SCENES
 from tests.browser.studio import Studio
@@ -22,6 +26,7 @@ from tests.browser.studio import Studio
 AGENT_LOOKS = [((280, 540), "dark"), ((340, 680), "light")]
 CONSUMER_LOOKS = [((320, 568), "light"), ((380, 600), "dark")]
 GUEST_LOOKS = [((390, 844), "light"), ((1280, 800), "dark")]
+BETWEEN_LOOKS = [((320, 568), "light")]
 PICTURE_LOOKS = [((280, 540), "dark"), ((1280, 800), "light")]
 ALL_SCENES = (
     *AGENT_SCENES,
@@ -30,6 +35,7 @@ ALL_SCENES = (
     *CONSUMER_SCENES,
     *GUEST_SCENES,
     *LOGIN_SCENES,
+    *BETWEEN_SCENES,
     *TROUBLE_SCENES,
     *PICTURE_SCENES,
     *MORE_PICTURE_SCENES,
@@ -81,6 +87,42 @@ ALL_IN_ALL_LANGUAGES = pytest.mark.parametrize(
 )
 
 
+PRESENTED = re.compile(r"\bpresent\(\s*([^,]+),")
+BY_WHOM = {
+    "agent-proof": ["/agent"],
+    "agent-widget": ["/agent"],
+    "engagement-widget": ["/engagement"],
+    "guest-page": ["/join"],
+    "login-page": ["/login"],
+    "widget": ["/agent", "/engagement", "/join"],
+}
+"""On which pages a module's views are seen."""
+COMPUTED = {
+    "client.deserted ? 'deserted' : 'elsewhere'": ["deserted", "elsewhere"],
+    "key": ["connecting", "is_back_soon"],
+    "outcome": ["login_done", "login_refused"],
+    "view": ["quiet", "shut"],
+    "view.name": ["login", "enrol"],
+}
+"""The views whose names stand in no text of their own."""
+UNSEEN = {("/agent", "none")}
+"""In no scene: the workspace has no conversation, which the address of a scene always names."""
+
+
+def test_every_view_that_a_widget_presents_is_one_of_a_scene() -> None:
+    presented = {
+        (page, name)
+        for module in sorted((ROOT / "widgets/elements").glob("*.js"))
+        for said in PRESENTED.findall(module.read_text())
+        if said != "name"
+        for name in COMPUTED.get(said) or re.fullmatch("'(.+)'", said).groups()  # type: ignore[union-attr]
+        for page in BY_WHOM[module.stem]
+    }
+    assert presented >= UNSEEN
+    seen = {(re.split("[?#]", scene.path)[0], scene.view) for scene in ALL_SCENES}
+    assert presented - seen == UNSEEN
+
+
 @pytest.mark.parametrize("scene", AGENT_SCENES, ids=lambda scene: scene.name)
 async def test_the_agents_widget(studio: Studio, scene: Scene) -> None:
     await studio.show(scene, AGENT_LOOKS, "agent")
@@ -109,6 +151,13 @@ async def test_the_guests_page(studio: Studio, scene: Scene) -> None:
 @pytest.mark.parametrize("scene", PICTURE_SCENES, ids=lambda scene: f"{scene.role}-{scene.name}")
 async def test_people_who_are_seen(studio: Studio, scene: Scene) -> None:
     await studio.show(scene, PICTURE_LOOKS, f"seen-{scene.role}")
+
+
+@pytest.mark.parametrize("scene", BETWEEN_SCENES, ids=lambda scene: f"{scene.role}-{scene.name}")
+async def test_what_comes_before_a_session_after_it_and_meanwhile(
+    studio: Studio, scene: Scene
+) -> None:
+    await studio.show(scene, BETWEEN_LOOKS, f"between-{scene.role}")
 
 
 @pytest.mark.parametrize(("scene", "language"), OTHERS)

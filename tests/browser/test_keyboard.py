@@ -22,10 +22,9 @@ from tests.browser.gallery import (
     CONSUMER_SCENES,
     ENGAGEMENT,
     GUEST_SCENES,
-    PAIR,
     Scene,
-    press,
 )
+from tests.browser.gallery_between import BETWEEN_SCENES
 from tests.browser.studio import SETTLED, Studio
 
 HOLDS = "(node) => node === document.activeElement && document.hasFocus()"
@@ -241,17 +240,12 @@ async def studio(browser: Browser, pages: str) -> AsyncIterator[Studio]:
     await studio.close()
 
 
-async def _settings(double: BrokerDouble, page: Page) -> None:
-    await press("more", PAIR)(double, page)
-    await press("devices")(double, page)
-
-
 def scene_of(scenes: tuple[Scene, ...], name: str) -> Scene:
     [found] = [scene for scene in scenes if scene.name == name]
     return found
 
 
-SETTINGS = Scene("settings", AGENT, Role.AGENT, _settings)
+SETTINGS = scene_of(BETWEEN_SCENES, "settings")
 PEOPLE = [
     *("Mute: Maya Cohen", "Ask to share the screen: Maya Cohen"),
     *("Ask to share the screen: Noa Levi", "Remove: Noa Levi"),
