@@ -139,6 +139,33 @@ async def test_the_whole_session_by_keyboard_alone(people: People) -> None:
     await expect(shop.get_by_role("region", name="Video", include_hidden=True)).to_be_hidden()
 
 
+@pytest.mark.parametrize(("language", "onward"), [("en", "ArrowRight"), ("he", "ArrowLeft")])
+async def test_arrows_and_places_follow_the_way_one_reads(
+    browser: Browser, pages: str, language: str, onward: str
+) -> None:
+    context = await browser.new_context(viewport={"width": 340, "height": 640})
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang={language}")
+    await double.tell(PAIR)
+    first, second = (page.get_by_role("toolbar").get_by_role("button").nth(at) for at in (0, 1))
+    await first.focus()
+    await page.keyboard.press(onward)
+    await expect(second).to_be_focused()
+    left = "([one, other]) => one.getBoundingClientRect().left < other.getBoundingClientRect().left"
+    shown = [await first.element_handle(), await second.element_handle()]
+    assert await page.evaluate(left, shown) == (language == "en")
+    # One's own picture stands at the end, and at the end of a line.
+    middle = (
+        "() => { const { left, right } = document.querySelector('.self').getBoundingClientRect();"
+    )
+    assert await page.evaluate(f"{middle} return left + right > innerWidth; }}") == (
+        language == "en"
+    )
+    await context.close()
+
+
 async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
     page, double = talk
     waits = person(2, attendance=Attendance.LOBBY)
@@ -301,6 +328,9 @@ async def test_the_focus_goes_in_the_order_in_which_one_reads(
     if scene.name in PANELS:
         await expect(page.get_by_role("dialog")).to_be_focused()
     await page.wait_for_function(SETTLED)
+    if "Mute" in order:
+        # The browser takes its time to open them.
+        await expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
     if "Camera" in order:
         # Which devices there are is asked of the browser.
         await expect(page.locator("#pick-camera")).to_be_visible()

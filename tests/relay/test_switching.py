@@ -42,6 +42,9 @@ against the relay for more of whose time its process waited for a processor, in 
 timer came so late, or in which one of the two cameras sent nothing for so long: a picture freezes
 then without a switch, too. `precedence` keeps all below, as far as it may (docs/media.md,
 *Measured*)."""
+SHAKEN = 2
+"""So many switches after one in which a camera sent nothing a browser still moves sound and picture
+back together, in steps: a bad one of them is not held against the relay either."""
 LOOKED_EVERY_S = 0.01
 LIMIT_SECONDS = 120.0 * PATIENCE
 """How long switches are begun."""
@@ -288,7 +291,12 @@ async def test_ten_switches_of_a_seat(
         )
 
     def judged() -> list[Switch]:
-        return [each for each in switches if each.judged]
+        shaken = [each.source_gap_s > MOST_SOURCE_GAP_S for each in switches]
+        return [
+            each
+            for at, each in enumerate(switches)
+            if each.good or (each.judged and not any(shaken[max(0, at - SHAKEN) : at]))
+        ]
 
     def in_a_row() -> int:
         """How many of the last that are judged were smooth and in step."""
