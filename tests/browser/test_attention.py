@@ -7,6 +7,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, Route, WebSocketRoute, expect
 
 from broker.messages import encode
@@ -84,6 +85,25 @@ async def test_ringing_blinks_notifies_and_sounds_after_a_gesture(
     await double.tell(snapshot(1, [person(0), person(1)]))
     await page.wait_for_function("() => document.title === '● Video'")
     assert await page.evaluate("window.taken")
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [("permission = 'granted'", "permission = 'default'"), ("get: () => true", "get: () => false")],
+    ids=["not-granted", "in-front"],
+)
+async def test_no_notification_where_none_is_granted_or_the_page_is_in_front(
+    context: BrowserContext, pages: str, there: str, instead: str
+) -> None:
+    page = await context.new_page()
+    assert there in WATCH_RING
+    await page.add_init_script(WATCH_RING.replace(there, instead))
+    double = await show(page, pages + ENGAGEMENT, Role.CONSUMER)
+    await page.mouse.click(5, 5)
+    await double.tell(INVITED)
+    # What notifies does so before it sounds.
+    await page.wait_for_function("() => window.sounded > 0")
+    assert await page.evaluate("window.notified") == []
 
 
 async def test_nothing_sounds_without_a_gesture(context: BrowserContext, pages: str) -> None:

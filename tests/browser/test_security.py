@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 
 from broker.words import Role
 from tests.browser.broker_double import BrokerDouble, painted, person, snapshot
-from tests.browser.gallery import AGENT, ENGAGEMENT, JOIN
+from tests.browser.gallery import AGENT, ENGAGEMENT, JOIN, LOGIN_PAGE
 
 PAGES = {
     "agent": (AGENT, Role.AGENT, 0),
@@ -18,6 +18,7 @@ PAGES = {
     "window": ("/window?accountId=demo&conversationId=c1", Role.CONSUMER, 1),
     "join": (JOIN, Role.GUEST, 2),
     "console": ("/console", None, 0),
+    "login": (LOGIN_PAGE, None, 0),
 }
 """Addresses, who looks at them, and which of the session's people that is."""
 WATCH = """document.addEventListener('securitypolicyviolation', (event) => {
@@ -67,7 +68,7 @@ async def test_a_page_keeps_to_its_policy(browser: Browser, pages: str, name: st
     if role is not None:
         await double.tell(snapshot(me, [person(0), person(1), person(2)]))
         await page.wait_for_selector("[data-view=session]")
-        for panel in ("People", "More"):
+        for panel in ("People", "More", "Text", "More", "Camera and microphone"):
             await page.get_by_role("button", name=panel, exact=True).click()
             await page.get_by_role("dialog", name=panel).wait_for()
     await painted(page)

@@ -132,7 +132,7 @@ async def test_assets_are_kept_for_ever_under_their_revision(
     prefix = Assets.read(world.settings.widgets).prefix
     answer = await client.get(f"{prefix}/entry/agent.js")
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
-    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     for path in (
         f"{prefix}/entry/notes.txt",
         f"{prefix}/simulator/agent-sdk.js",
