@@ -148,7 +148,7 @@ async def test_arrows_and_places_follow_the_way_one_reads(
     double = BrokerDouble(page, Role.AGENT)
     await double.attach()
     await page.goto(f"{pages}{AGENT}&lang={language}")
-    await double.tell(PAIR)
+    await double.tell(snapshot(0, [person(0), person(1)]))
     first, second = (page.get_by_role("toolbar").get_by_role("button").nth(at) for at in (0, 1))
     await first.focus()
     await page.keyboard.press(onward)
