@@ -59,6 +59,29 @@ UNSEEN = """() => [...document.querySelectorAll('[role=alert]:not(:empty)')]
   .filter((told) => told.getBoundingClientRect().top > innerHeight - 28)
   .map((told) => told.textContent)"""
 """What was refused, and is told where only who scrolls reads it."""
+OVERLAP = """() => {
+  const tiles = [...document.querySelectorAll('.stage .tile')]
+    .filter((tile) => tile.checkVisibility())
+    .map((tile) => [tile, tile.getBoundingClientRect()]);
+  const words = (tile) => `${tile.className} ${tile.textContent.slice(0, 30)}`;
+  return tiles.flatMap(([tile, box], at) => {
+    const stage = tile.closest('.stage');
+    const around = stage.getBoundingClientRect();
+    const beyond = box.width < 1 || box.height < 1 ||
+      box.left < around.left - 0.5 || box.right > around.right + 0.5 ||
+      box.top < around.top - 0.5 || box.bottom > around.bottom + 0.5;
+    // One to one, oneself stands in the corner of the other's picture.
+    const covering = tiles.slice(at + 1).filter(([other, its]) =>
+      !(stage.dataset.layout === 'one' && (tile.matches('.self') || other.matches('.self'))) &&
+      Math.min(box.right, its.right) - Math.max(box.left, its.left) > 0.5 &&
+      Math.min(box.bottom, its.bottom) - Math.max(box.top, its.top) > 0.5);
+    return [
+      ...(beyond ? [`${words(tile)} is not within the stage`] : []),
+      ...covering.map(([other]) => `${words(tile)} and ${words(other)}`),
+    ];
+  });
+}"""
+"""Tiles that cover one another, or leave the stage."""
 LOOKS_WRONG = {
     "overflow": OVERFLOW,
     "covered": COVERED,
@@ -66,6 +89,7 @@ LOOKS_WRONG = {
     "picture": BADLY_SHOWN,
     "small": SMALL,
     "unseen": UNSEEN,
+    "overlap": OVERLAP,
     "faint": FAINT,
 }
 ALL_WRONG = f"""() => Object.entries({{
