@@ -39,6 +39,14 @@ TOAST_APART = """() => {
     .map((name) => document.querySelector(name).getBoundingClientRect());
   return toast.bottom < card.top;
 }"""
+OUTLINED = """() => {
+  const outlined = [...document.querySelectorAll('.tile')].filter((tile) => {
+    const { content, borderTopWidth } = getComputedStyle(tile, '::after');
+    return tile.checkVisibility() && content !== 'none' && parseFloat(borderTopWidth) >= 2;
+  });
+  return outlined.length && outlined.map((tile) => tile.querySelector('.tile-name').textContent);
+}"""
+"""Whose tiles have an outline, once one has."""
 LINK = "https://video.example.com/join#0123456789abcdef"
 
 
@@ -365,6 +373,9 @@ async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, Bro
         "Poor connection: data is being lost on the way"
     )
     await expect(maya).to_have_attribute("data-speaking", "")
+    # The styles of more than one tile come when they are wanted.
+    outlined = await page.wait_for_function(OUTLINED)
+    assert await outlined.json_value() == ["Maya Cohen"]
     # How bad it is is not told by a colour alone (WCAG 1.4.1).
     filled = []
     for seq, grade in ((4, "fair"), (5, "poor")):
