@@ -59,6 +59,8 @@ async def gateway() -> AsyncIterator[World]:
 async def test_it_shows_what_a_gateway_answers_and_does_what_one_offers(browser: Browser) -> None:
     async with gateway() as world:
         page = await browser.new_page()
+        asked: set[str] = set()
+        page.on("request", lambda request: asked.add(request.url))
         await page.goto(f"{world.origin}/console")
         await log_in(page, operator_token(world.tokens, "Sam", 600))
 
@@ -88,4 +90,7 @@ async def test_it_shows_what_a_gateway_answers_and_does_what_one_offers(browser:
             async with page.expect_response(f"**/v1/operator/{place}") as answered:
                 await page.get_by_role("button", name=certain).click()
             assert (await answered.value).ok, place
+        # Nothing that belongs to people's sessions, and nothing of anybody else.
+        own = re.compile(rf"{world.origin}/(console$|assets/|v1/operator/)|data:")
+        assert [url for url in asked if not own.match(url)] == []
         await page.close()
