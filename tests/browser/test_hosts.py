@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Frame, expect
 
 from tests.browser.demo import People, session_of, shoot, until_counts
 from tests.browser.gallery import PATIENCE_ENDS
@@ -13,8 +13,31 @@ from tests.browser.gallery import PATIENCE_ENDS
 SITUATIONS = [
     "channel=chat&ids=different",
     "channel=messaging&ids=equal&missing=null",
-    "numeric=1&late=300&missing=error&sdk=late:500&storage=blocked&net=slow:60",
+    "numeric=1&late=987654&missing=error&sdk=late:987654&storage=blocked&net=slow:60",
 ]
+WATCH = """(() => {
+  const { setTimeout: real } = window;
+  let held = null;
+  window.setTimeout = (call, ms, ...more) => {
+    if (ms !== 987_654) return real(call, ms, ...more);
+    held = call;
+    return 0;
+  };
+  window.pass = () => {
+    const call = held;
+    held = null;
+    call?.();
+    return call !== null;
+  };
+  window.told = [];
+  addEventListener('message', ({ data }) => {
+    if (data?.envelope?.type === 'conversationInfo') window.told.push(data.envelope.data);
+  });
+})()"""
+"""What is late in a frame comes when `pass()` is called; `told`: the conversation, as a window's
+host tells of it."""
+PUBLISHED = """lpTag.events.hasFired('lpUnifiedWindow', 'conversationInfo')
+  .map(({ data }) => data.conversationId)"""
 COUNT_LOOKS = """() => {
   window.looks = 0;
   Object.defineProperty(window, 'lpTag', { get() { window.looks += 1; } });
@@ -66,26 +89,51 @@ async def offer_link(people: People, channel: str) -> None:
     await shoot(people.page, f"join-link-{channel}")
 
 
+def shop_of(people: People) -> Frame:
+    return next(frame for frame in people.page.frames if "/shop.html" in frame.url)
+
+
+async def pass_time(*frames: Frame) -> None:
+    """Bring what is late in each of these, once it is awaited there."""
+    for frame in frames:
+        await frame.wait_for_function("() => window.pass?.()")
+
+
 @pytest.mark.parametrize("choices", SITUATIONS)
 async def test_the_engagement_window_and_the_agent_meet(people: People, choices: str) -> None:
     opened = "late=" in choices
+    await people.context.add_init_script(WATCH)
     await people.open(f"launcher=0&window={'open' if opened else ''}&{choices}")
     if opened:
+        window = await people.frame("/window")
+        await pass_time(people.agent, window)
+        await window.wait_for_function("() => told.length")
+        # In the queue, and then with an agent.
+        await pass_time(shop_of(people), shop_of(people))
         await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
     # Without the consumer's name in the workspace's model they are called what they are.
     consumer = "the consumer" if "missing=" in choices else "Maya Cohen"
     heading = people.agent.get_by_role("heading", name=f"Talk face to face with {consumer}")
     await expect(heading).to_be_visible()
     await people.agent.get_by_role("button", name="Start video").click()
+    shop = shop_of(people)
     if not opened:
         await offer_link(people, "chat" if "=chat" in choices else "messaging")
-        shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
         await shop.evaluate("simulator.setWindow(true)")
     window = await people.frame("/window")
     await window.get_by_role("button", name="Accept with video").click()
     await window.get_by_role("toolbar").wait_for()
     await until_counts(window, frames=5)
     await until_counts(people.agent, frames=5)
+    told = await window.evaluate("told")
+    # Before the ids come, a window knows of a conversation that has none.
+    assert ["conversationId" in each for each in told] == (
+        [False, True, True] if opened else [True]
+    )
+    session, conversation = told[-1]["sessionId"], told[-1]["conversationId"]
+    assert (session == str(conversation)) == ("ids=equal" in choices)
+    assert isinstance(conversation, int) == ("numeric=1" in choices)
+    assert set(await shop.evaluate(PUBLISHED)) == {conversation}
     if "storage=blocked" in choices:
         blocked = "() => { try { return !localStorage; } catch (error) { return error.name; } }"
         assert await window.evaluate(blocked) == "SecurityError"
@@ -93,6 +141,7 @@ async def test_the_engagement_window_and_the_agent_meet(people: People, choices:
         before = await session_of(people.agent)
         async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
             await people.agent.evaluate("location.reload()")
+        await pass_time(people.agent)
         await people.agent.get_by_role("toolbar").wait_for()
         for side in (people.agent, window):
             await until_counts(side, frames=5, energy=0.0001)
@@ -109,7 +158,7 @@ async def test_a_voice_call_rings_behind_a_closed_window_and_opens_nothing(
 ) -> None:
     await people.open("launcher=0&window=open")
     window = await people.frame("/window")
-    shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
+    shop = shop_of(people)
     await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
     await shop.evaluate("simulator.setWindow(false)")
     await expect(people.agent.get_by_text("the page is in the background")).to_be_visible()
