@@ -43,8 +43,8 @@ timer came so late, or in which one of the two cameras sent nothing for so long:
 then without a switch, too. `precedence` keeps all below, as far as it may (docs/media.md,
 *Measured*)."""
 SHAKEN = 2
-"""So many switches after one in which a camera sent nothing a browser still moves sound and picture
-back together, in steps: a bad one of them is not held against the relay either."""
+"""So many switches after one in which a camera sent nothing for so long the next one waits until
+sound and picture are together: a browser brings them back in steps."""
 LOOKED_EVERY_S = 0.01
 LIMIT_SECONDS = 120.0 * PATIENCE
 """How long switches are begun."""
@@ -291,12 +291,7 @@ async def test_ten_switches_of_a_seat(
         )
 
     def judged() -> list[Switch]:
-        shaken = [each.source_gap_s > MOST_SOURCE_GAP_S for each in switches]
-        return [
-            each
-            for at, each in enumerate(switches)
-            if each.good or (each.judged and not any(shaken[max(0, at - SHAKEN) : at]))
-        ]
+        return [each for each in switches if each.judged]
 
     def in_a_row() -> int:
         """How many of the last that are judged were smooth and in step."""
@@ -329,7 +324,8 @@ async def test_ten_switches_of_a_seat(
         while not enough():
             if switches and not switches[-1].good:
                 await until_there_is_room()
-            if not switches or not switches[-1].in_step:
+            shaken = [each.source_gap_s > MOST_SOURCE_GAP_S for each in switches[-SHAKEN:]]
+            if not switches or not switches[-1].in_step or any(shaken):
                 await until_in_step()
             switches.append(await switch(next(speakers)))
         # The message may come long after the first frame it is about: by way of a repair of TCP.
